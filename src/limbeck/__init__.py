@@ -1,0 +1,70 @@
+"""limbeck turns a neural network that nobody can read into a model that a person can, and proves how faithful it is.
+
+The public names are loaded on first use: importing the package loads none of the heavy libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limbeck._distill import distill
+    from limbeck._result import Candidate, Distillation, load
+    from limbeck.checks import Finding
+    from limbeck.students import (
+        FormulaClassifier,
+        FormulaRegressor,
+        NetworkClassifier,
+        NetworkRegressor,
+        TreeClassifier,
+        TreeRegressor,
+    )
+    from limbeck.teachers import Teacher, as_teacher
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Candidate": "_result",
+    "Distillation": "_result",
+    "Finding": "checks",
+    "FormulaClassifier": "students",
+    "FormulaRegressor": "students",
+    "NetworkClassifier": "students",
+    "NetworkRegressor": "students",
+    "Teacher": "teachers",
+    "TreeClassifier": "students",
+    "TreeRegressor": "students",
+    "as_teacher": "teachers",
+    "distill": "_distill",
+    "load": "_result",
+}
+_ROOMS = ("checks", "datasets", "queries", "readable", "report", "simulate", "students", "teachers", "training")
+
+__all__ = [
+    "Candidate",
+    "Distillation",
+    "Finding",
+    "FormulaClassifier",
+    "FormulaRegressor",
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "Teacher",
+    "TreeClassifier",
+    "TreeRegressor",
+    "as_teacher",
+    "distill",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"limbeck.{_HOMES[name]}"), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"limbeck.{name}")
+    raise AttributeError(f"module 'limbeck' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_ROOMS})

@@ -1,0 +1,1 @@
+"""Errors, tables, seeds, parallel runs and storage: what every room needs and none owns."""

@@ -1,0 +1,35 @@
+"""``limbeck export``: one student as a program in another language."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["export"]
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    to: Annotated[str, typer.Option(help="python, sql, c, javascript, latex, mathml or onnx.")],
+    student: Annotated[str | None, typer.Option(help="A student's name; absent: the best that may be used.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file; absent: the standard output.")] = None,
+) -> None:
+    """Write one student as a program that runs without limbeck."""
+    from limbeck import load
+    from limbeck._core.storage import write_file
+
+    result = load(run)
+    candidate = result.best() if student is None else result[student]
+    program = candidate.readable.export(to)
+    if out is not None:
+        write_file(out, program)
+        typer.echo(f"{candidate.name} as {to}: {out}", err=True)
+    elif isinstance(program, bytes):
+        sys.stdout.buffer.write(program)
+    else:
+        typer.echo(program)
+    if candidate.verdict != "use":
+        typer.echo(f"{candidate.name}: {candidate.verdict}", err=True)

@@ -1,0 +1,435 @@
+"""The one place where students read and check what they are given: rows, targets, weights, probabilities, classes.
+
+Every student's ``fit`` starts with `read_regression` or `read_classification` and goes on with the `TrainingRows` that
+come back; every ``predict`` goes through the student's `readable_`, so what a person reads is what predicts.
+
+Departures
+----------
+Frames are matched by column name, in any order, and arrays by position, without the warning that scikit-learn gives
+where a student was fitted on one and predicts on the other. ``classes`` keeps the order in which it is given, because
+the columns of ``y_soft`` follow it; labels read from ``y`` are sorted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+
+from limbeck._core.errors import InputError
+from limbeck._core.tables import Rows, Table, columns_of
+from limbeck.readable import Readable
+
+__all__ = [
+    "StudentClassifier",
+    "StudentRegressor",
+    "TrainingRows",
+    "encode_rows",
+    "read_classification",
+    "read_regression",
+]
+
+Task: TypeAlias = Literal["regression", "classification"]
+
+SUM_TOLERANCE = 1e-3
+"""How far from 1 a row of probabilities may sum (half-precision teachers); it is then divided by its sum."""
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a student fits, checked: only rows of positive weight, every number finite.
+
+    Attributes
+    ----------
+    table : Table
+        The rows, ``(n, d)``.
+    targets : array ``(n, k)`` of float64
+        Regression targets, or class probabilities (one 1 a row where only labels are given).
+    weights : array ``(n,)`` of float64
+        Positive.
+    task : {"regression", "classification"}
+    classes : array ``(k,)`` or None
+        The labels, in the order of the columns of `targets`; None in regression.
+    output_names : tuple of str
+        Names of the targets, or the labels as text.
+    """
+
+    table: Table
+    targets: np.ndarray
+    weights: np.ndarray
+    task: Task
+    classes: np.ndarray | None
+    output_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def values(self) -> np.ndarray:
+        """The rows as an encoded matrix ``(n, d)``."""
+        return self.table.values
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of targets, or of classes."""
+        return self.targets.shape[1]
+
+    def take(self, index: np.ndarray) -> TrainingRows:
+        """The rows at `index`."""
+        return replace(self, table=self.table.take(index), targets=self.targets[index], weights=self.weights[index])
+
+    def distinct(self) -> TrainingRows:
+        """The same rows, sorted, equal ones (inputs and targets) merged into one with the sum of their weights.
+
+        A student that fits these gives the same model whatever the order of the rows, and a weight of 3 is exactly
+        a row that comes three times.
+        """
+        whole = np.column_stack([self.values, self.targets]) + 0.0
+        order = np.lexsort(whole.T[::-1])
+        whole = whole[order]
+        first = np.flatnonzero(np.r_[True, np.any(whole[1:] != whole[:-1], axis=1)])
+        d = self.values.shape[1]
+        return replace(
+            self,
+            table=self.table.with_values(whole[first, :d]),
+            targets=whole[first, d:],
+            weights=np.add.reduceat(self.weights[order], first),
+        )
+
+
+def read_regression(
+    student: BaseEstimator,
+    X: Rows,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    y_soft: Any = None,
+    classes: Any = None,
+) -> TrainingRows:
+    """The checked rows of a regressor's ``fit``; sets `n_features_in_` and `feature_names_in_` on the student.
+
+    Parameters
+    ----------
+    student : estimator
+        Whose ``fit`` was called.
+    X : rows
+        An array ``(n, d)``, a frame, or a `Table`.
+    y : array or frame
+        ``(n,)`` or ``(n, k)``; the columns of a frame name the outputs.
+    sample_weight : array ``(n,)``, optional
+        At least 0; a row of weight 0 is as if it were not there.
+    y_soft, classes
+        Part of the signature that all students share; a regressor refuses them.
+
+    Raises
+    ------
+    InputError, ValueError
+        Where anything is missing, not finite, not a number, or of the wrong shape.
+    """
+    if y_soft is not None or classes is not None:
+        given = "y_soft" if y_soft is not None else "classes"
+        raise InputError(f"{given} is for classifiers; a regressor takes the teacher's values as y")
+    table = _read_rows(student, X, y)
+    names = _target_names(y)
+    targets = _read_targets(y, len(table))
+    if names is None:
+        k = targets.shape[1]
+        names = ("prediction",) if k == 1 else tuple(f"prediction_{o}" for o in range(k))
+    weights = _read_weights(sample_weight, len(table))
+    return _without_zeros(TrainingRows(table, targets, weights, "regression", None, names))
+
+
+def read_classification(
+    student: BaseEstimator,
+    X: Rows,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    y_soft: Any = None,
+    classes: Any = None,
+) -> TrainingRows:
+    """The checked rows of a classifier's ``fit``; sets `classes_`, `n_features_in_` and `feature_names_in_`.
+
+    Parameters
+    ----------
+    student : estimator
+        Whose ``fit`` was called.
+    X : rows
+        An array ``(n, d)``, a frame, or a `Table`.
+    y : array ``(n,)`` or None
+        Labels. May be None where `y_soft` and `classes` say all.
+    sample_weight : array ``(n,)``, optional
+        At least 0; a row of weight 0 is as if it were not there (its label still counts as a class).
+    y_soft : array ``(n, k)``, optional
+        The teacher's probabilities, which are then what is fitted. Column ``c`` belongs to ``classes[c]``.
+    classes : array ``(k,)``, optional
+        All labels, in the order of the columns of `y_soft`; by default the sorted labels of `y`.
+
+    Raises
+    ------
+    InputError, ValueError
+        Where anything is missing, not finite, or of the wrong shape; where there are fewer than two classes; where
+        `classes` lacks a label of `y`; where `y_soft` does not hold probabilities of exactly these classes.
+    """
+    table = _read_rows(student, X, y if y_soft is None else y_soft)
+    labels = None if y is None else _read_labels(y, len(table))
+    names = _read_classes(labels, classes)
+    if y_soft is not None:
+        targets = _read_probabilities(y_soft, len(table), names)
+    else:
+        targets = (labels[:, None] == names[None, :]).astype(np.float64)  # type: ignore[index]
+    weights = _read_weights(sample_weight, len(table))
+    student.classes_ = names
+    output_names = tuple(str(name) for name in names)
+    return _without_zeros(TrainingRows(table, targets, weights, "classification", names, output_names))
+
+
+def encode_rows(student: Any, X: Rows) -> np.ndarray:
+    """Encoded rows ``(n, d)`` for a fitted student's ``predict``.
+
+    Raises
+    ------
+    NotFittedError
+        Where ``fit`` was not called.
+    InputError, ValueError
+        Where the columns are not those of ``fit``, or a value is missing, not finite or an unknown level.
+    """
+    check_is_fitted(student, "readable_")
+    readable: Readable = student.readable_
+    if _is_plain(X) and readable.schema.all_numbers and not hasattr(student, "feature_names_in_"):
+        X = validate_data(student, X, reset=False, dtype=np.float64, ensure_all_finite=False)
+    return readable.schema.encode(X)
+
+
+def _without_zeros(rows: TrainingRows) -> TrainingRows:
+    keep = rows.weights > 0
+    return rows if keep.all() else rows.take(np.flatnonzero(keep))
+
+
+def _is_plain(X: Rows) -> bool:
+    """True for what scikit-learn reads itself: arrays of numbers, lists, sparse matrices (which it refuses)."""
+    if isinstance(X, Table | str) or hasattr(X, "__fspath__") or columns_of(X) is not None:
+        return False
+    if hasattr(X, "toarray"):
+        return True
+    raw = np.asarray(X)
+    return not (raw.dtype.kind in "US" or (raw.dtype.kind == "O" and any(isinstance(v, str) for v in raw.flat)))
+
+
+def _read_rows(student: Any, X: Rows, y: Any) -> Table:
+    """The rows as a table; the student learns how many columns there are, and their names where they have any."""
+    if y is None:
+        raise InputError(f"This {type(student).__name__} estimator requires y to be passed, but the target y is None.")
+    if _is_plain(X):
+        return Table.read(validate_data(student, X, dtype="numeric", ensure_all_finite=False))
+    table = Table.read(X)
+    if len(table) == 0 or not np.isfinite(table.values).all():
+        raise InputError(f"a table of at least one row, every number finite, is required; got shape {table.shape}")
+    student.n_features_in_ = table.shape[1]
+    if table.schema.container == "numpy":
+        vars(student).pop("feature_names_in_", None)
+    else:
+        student.feature_names_in_ = np.array(table.schema.names, dtype=object)
+    return table
+
+
+def _target_names(y: Any) -> tuple[str, ...] | None:
+    """The outputs' names, where `y` is a frame or a series with a name."""
+    columns, name = getattr(y, "columns", None), getattr(y, "name", None)
+    if columns is not None and getattr(y, "ndim", 2) == 2:
+        names = tuple(str(column) for column in getattr(y, "column_names", columns))
+        if len(set(names)) != len(names):
+            raise InputError(f"the columns of y name the outputs and must differ; got {list(names)}")
+        return names
+    return (name,) if isinstance(name, str) and name else None
+
+
+def _read_targets(y: Any, n: int) -> np.ndarray:
+    """Regression targets ``(n, k)``."""
+    raw = np.asarray(y)
+    if raw.dtype.kind == "O":
+        odd = next((value for value in raw.flat if isinstance(value, str)), None)
+        raw = raw if odd is None else raw.astype(str)
+    if raw.dtype.kind in "USMm":
+        raise InputError(
+            f"y must hold numbers in regression; got {str(raw.flat[0])!r:.60} (dtype {raw.dtype}). "
+            "For labels use a classifier."
+        )
+    targets = _numbers("y", y)
+    if targets.ndim not in (1, 2) or targets.size == 0:
+        raise InputError(f"y must have shape (n,) or (n, k); got {targets.shape}")
+    _same_length("y", len(targets), n)
+    return targets.reshape(n, -1)
+
+
+def _read_labels(y: Any, n: int) -> np.ndarray:
+    """Labels ``(n,)``."""
+    labels = column_or_1d(y, warn=True)
+    _same_length("y", len(labels), n)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise InputError(f"Input y contains NaN or infinity: labels are required in all {n} rows")
+    if labels.dtype.kind == "O":
+        missing = sum(type(value).__name__ == "NAType" or value is None or value != value for value in labels)
+        if missing:
+            raise InputError(f"Input y contains NaN or None in {missing} rows: a label is required in each")
+        kinds = {str if isinstance(value, str) else float for value in labels}
+        if len(kinds) > 1:
+            raise InputError("y mixes text and numbers; labels of one type are required")
+        labels = np.array(labels.tolist())
+    check_classification_targets(labels)
+    return labels
+
+
+def _read_classes(labels: np.ndarray | None, classes: Any) -> np.ndarray:
+    """The classes ``(k,)``, at least two; every label is one of them."""
+    if classes is None:
+        if labels is None:
+            raise InputError("classes must name the columns of y_soft where y is None")
+        names = np.unique(labels)
+    else:
+        names = np.asarray(classes)
+        if names.dtype.kind == "O" and None not in names.tolist():
+            names = np.array(names.tolist())
+        if names.ndim != 1 or names.dtype.kind == "O" or len(np.unique(names)) != len(names):
+            raise InputError(f"classes must be a list of different labels; got {classes!r:.200}")
+        unknown = [] if labels is None else sorted(set(labels.tolist()) - set(names.tolist()))
+        if unknown:
+            raise InputError(
+                f"classes must hold every label of y; it lacks {unknown[:8]}, and has {names.tolist()[:20]}"
+            )
+    if len(names) < 2:
+        raise InputError(
+            f"a classifier needs at least 2 classes; got 1 class: {names.tolist()}. Name them all with classes=[...]."
+        )
+    return names
+
+
+def _read_probabilities(y_soft: Any, n: int, names: np.ndarray) -> np.ndarray:
+    """The teacher's probabilities ``(n, k)``, each row summing to 1."""
+    soft, k = _numbers("y_soft", y_soft), len(names)
+    if soft.ndim != 2 or soft.shape[1] != k:
+        raise InputError(
+            f"y_soft needs one column a class, {k} for {names.tolist()[:12]}; got shape {soft.shape}. "
+            "Where y lacks some of the classes, name them all with classes=[...]."
+        )
+    _same_length("y_soft", len(soft), n)
+    if soft.min() < -1e-9:
+        row = int(np.argmin(soft.min(axis=1)))
+        raise InputError(f"y_soft must hold probabilities, none negative; got {soft[row].tolist()!s:.120} in row {row}")
+    total = soft.sum(axis=1)
+    row = int(np.argmax(np.abs(total - 1.0)))
+    if abs(total[row] - 1.0) > SUM_TOLERANCE:
+        raise InputError(
+            f"y_soft must sum to 1 in every row; got {total[row]:.6g} in row {row}. Apply a softmax to scores first."
+        )
+    soft = np.maximum(soft, 0.0)
+    return soft / soft.sum(axis=1, keepdims=True)
+
+
+def _read_weights(sample_weight: Any, n: int) -> np.ndarray:
+    """Weights ``(n,)``, not negative, not all zero."""
+    if sample_weight is None:
+        return np.ones(n)
+    weights = _numbers("sample_weight", sample_weight)
+    if weights.shape != (n,):
+        raise InputError(f"sample_weight must have shape ({n},), one weight a row; got {weights.shape}")
+    if weights.min() < 0:
+        raise InputError(f"Negative values in sample_weight: weights must be at least 0; got {weights.min():g}")
+    if not weights.any():
+        raise InputError(f"sample_weight must have a weight above zero; all {n} weights are zero")
+    return weights
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """The values as float64, in any shape, every one finite."""
+    array = check_array(
+        values,
+        ensure_2d=False,
+        allow_nd=True,
+        dtype=np.float64,
+        ensure_all_finite=False,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name=name,
+    )
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        raise InputError(
+            f"{name} must be finite; got NaN or infinity in {bad} of {array.size} values. Drop those rows."
+        )
+    return array
+
+
+def _same_length(name: str, length: int, n: int) -> None:
+    if length != n:
+        raise InputError(f"{name} must have one row for each of the {n} rows of X; got inconsistent length {length}")
+
+
+class StudentRegressor(RegressorMixin, BaseEstimator):
+    """What the regressors of all families share: predicting through `readable_`, and the tags.
+
+    Attributes
+    ----------
+    readable_ : Readable
+        The fitted student as a person reads it.
+    """
+
+    readable_: Readable
+
+    def predict(self, X: Rows) -> np.ndarray:
+        """The outputs ``(n,)``, or ``(n, k)`` where there are several.
+
+        Parameters
+        ----------
+        X : rows
+            An array, frame or `Table` with the columns of ``fit``.
+        """
+        Z = encode_rows(self, X)
+        out = self.readable_.predict_encoded(Z)
+        return out[:, 0] if out.shape[1] == 1 else out
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class StudentClassifier(ClassifierMixin, BaseEstimator):
+    """What the classifiers of all families share: predicting through `readable_`, and the tags.
+
+    Attributes
+    ----------
+    readable_ : Readable
+        The fitted student as a person reads it.
+    classes_ : array ``(k,)``
+        The labels, in the order of the columns of the probabilities.
+    """
+
+    readable_: Readable
+    classes_: np.ndarray
+
+    def predict_proba(self, X: Rows) -> np.ndarray:
+        """The probability of each class, ``(n, k)``, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : rows
+            An array, frame or `Table` with the columns of ``fit``.
+        """
+        Z = encode_rows(self, X)
+        return self.readable_.predict_encoded(Z)
+
+    def predict(self, X: Rows) -> np.ndarray:
+        """The most probable label of each row, ``(n,)``.
+
+        Parameters
+        ----------
+        X : rows
+            An array, frame or `Table` with the columns of ``fit``.
+        """
+        best = np.argmax(self.predict_proba(X), axis=1)
+        return self.classes_[best]
