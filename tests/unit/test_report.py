@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -22,7 +23,7 @@ from limbeck.readable import FormulaReadable
 from limbeck.report import render, write_report
 from limbeck.report._embed import Budget, Scripts, json_block, script_text
 from limbeck.report._students import fidelity, read_students
-from limbeck.report._tree_svg import condition_line, lay_out, tree_svg
+from limbeck.report._tree_svg import condition_lines, lay_out, tree_svg
 from limbeck.report._typeset import formula_lines, known_mathml
 from limbeck.report._whatif import column_data, encoded_row, nice_step
 from limbeck.report._words import interval_text, joined, number, verdict_kind
@@ -391,16 +392,36 @@ def test_tree_nodes_say_condition_rows_and_answer() -> None:
         assert (max(tree.output_names, key=lambda name: node.value[tree.output_names.index(name)])) in part
 
 
+WORK = Column("workclass", "nominal", ("Private", "State-gov", "Self-employed", "Never worked", "Other", "Local"))
+
+
 @pytest.mark.parametrize(
-    ("column", "threshold", "levels", "text"),
+    ("column", "threshold", "levels", "lines"),
     [
-        (Column("a" * 200), 1234.5, (), "aaaaaa…aaaaa ≤ 1,234.5"),
-        (Column("workclass", "nominal", ("Private", "State-gov", "Other")), None, (0,), "workclass = Private"),
-        (Column("workclass", "nominal", ("Private", "State-gov", "Other")), None, (0, 1), "workclass in {P…e, +1}"),
+        (Column("age"), 30.5, (), ["age ≤ 30.5"]),
+        (Column("a" * 200), 1234.5, (), ["aaaaaaaaaaa…aaaaaaaaaa", "≤ 1,234.5"]),
+        (WORK, None, (0,), ["workclass = Private"]),
+        (WORK, None, (2,), ["workclass =", "Self-employed"]),
+        (WORK, None, (0, 1), ["workclass in", "Private, State-gov"]),
+        (WORK, None, (0, 1, 2, 3, 4), ["workclass in", "Private, State-gov,", "Self-employed, +2"]),
     ],
 )
-def test_conditions_in_one_line(column: Column, threshold: float | None, levels: tuple[int, ...], text: str) -> None:
-    assert condition_line(column, threshold, levels) == text
+def test_conditions_in_short_lines(
+    column: Column, threshold: float | None, levels: tuple[int, ...], lines: list[str]
+) -> None:
+    assert condition_lines(column, threshold, levels) == lines
+
+
+def test_boxes_do_not_overlap() -> None:
+    schema = Schema((Column("a column with a long name"), WORK, Column("z")), "pandas")
+    for tree in (grown_tree(schema, ("y",), "regression", 6, seed) for seed in range(3)):
+        for most in (12, 200):
+            drawn = str(tree_svg(tree, label="t", max_leaves=most))
+            found = re.findall(r'data-tall="([\d.]+)"[^>]*transform="translate\(([\d.]+) ([\d.]+)\)"', drawn)
+            boxes = sorted((float(x), float(y), float(tall)) for tall, x, y in found)
+            assert len(boxes) == drawn.count('role="treeitem"')
+            for (x, y, tall), (other, below, _) in itertools.pairwise(boxes):
+                assert x != other or y + tall + 5 < below
 
 
 def test_formulas_are_typeset() -> None:

@@ -3,8 +3,8 @@
 Source
 ------
 Own: a random local search. It begins with the held-out and training rows of greatest gap; each is moved towards
-another row of the data, a few columns at a time, and stays moved where the gap grows. Levels stay legal, numbers between
-two rows of the data.
+another row of the data, a few columns at a time, and stays moved where the gap grows. Levels stay legal, numbers
+between two rows of the data.
 
 Cost
 ----

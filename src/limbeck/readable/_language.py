@@ -27,6 +27,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.containers import Tuple
 from sympy.core.symbol import Str
+from sympy.core.sympify import _sympify  # strict: never reads text
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean, BooleanFunction
 
@@ -92,7 +93,7 @@ def choice(*pairs: tuple[Any, Any]) -> sp.Expr:
     """
     kept = []
     for value, condition in pairs:
-        value, condition = sp.sympify(value, strict=True), sp.sympify(condition, strict=True)
+        value, condition = _sympify(value), _sympify(condition)
         if not isinstance(condition, Boolean):
             raise InputError(f"a choice needs a condition; got {condition!s:.60}")
         kept.append(Tuple.__new__(ExprCondPair, value, condition))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limbeck.report._words import (
@@ -95,20 +95,19 @@ def _entry_text(key: str, entry: Any) -> str:
     return number(entry) if entry is None or is_number(entry) else shortened(str(entry), 400)
 
 
-def verdict_summary(kinds: list[str]) -> str:
-    """How many students may be used, in a sentence."""
-    words = [
-        ("use", "may be used as {it}"),
-        ("care", "may be used with care"),
-        ("refuse", "should not be used"),
-        ("none", "{has} no verdict yet"),
-    ]
+def verdict_summary(kinds: Sequence[tuple[str, str]]) -> str:
+    """Which students may be used, in a sentence, from (name, kind of verdict) pairs.
+
+    Examples
+    --------
+    >>> verdict_summary([("tree", "care"), ("formula", "use"), ("network", "use")])
+    'To use as they are: formula and network. To use with care: tree.'
+    """
+    words = {"use": "To use as {it}", "care": "To use with care", "refuse": "Not to use", "none": "Not judged yet"}
     parts = []
-    for kind, phrase in words:
-        n = kinds.count(kind)
-        if n:
-            subject = "the student" if len(kinds) == 1 else "all" if n == len(kinds) else str(n)
-            one = n == 1
-            parts.append(f"{subject} {phrase.format(it='it is' if one else 'they are', has='has' if one else 'have')}")
-    text = joined(parts)
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    for kind, phrase in words.items():
+        names = [shortened(name, 40) for name, own in kinds if own == kind]
+        if names:
+            listed = joined(names) if len(names) <= 8 else f"{', '.join(names[:7])} and {len(names) - 7} more"
+            parts.append(f"{phrase.format(it='it is' if len(names) == 1 else 'they are')}: {listed}.")
+    return " ".join(parts)

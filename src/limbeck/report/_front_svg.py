@@ -50,18 +50,23 @@ class _Axes:
 
     def __init__(self, students: Sequence[StudentView], width: int, height: int) -> None:
         self.left, self.right, self.top, self.bottom = 58.0, width - 22.0, 18.0, height - 46.0
-        sizes = [student.complexity for student in students]
-        sizes += [a.complexity for s in students for a in s.alternatives if a.fidelity is not None]
-        sizes = [max(size, 1) for size in sizes] or [1, 100]
-        self.start, self.end = math.log10(min(sizes)) - 0.15, math.log10(max(sizes)) + 0.25
-        if self.end - self.start < 0.8:
-            middle = (self.start + self.end) / 2
-            self.start, self.end = middle - 0.4, middle + 0.4
         lows = [v for s in students if s.fidelity for v in (s.fidelity.value, *(s.fidelity.interval or ()))]
         lows += _thresholds(students)
         lowest = max(min(lows, default=0.0), FLOOR)
         self.floor = min(lowest - 0.08 * (1.0 - lowest) - 0.005, 0.98)
         self.ceiling = 1.0 + 0.02 * (1.0 - self.floor)
+        sizes = [student.complexity for student in students]
+        sizes += [
+            a.complexity
+            for s in students
+            for a in s.alternatives
+            if a.fidelity is not None and a.fidelity >= self.floor
+        ]
+        sizes = [max(size, 1) for size in sizes] or [1, 100]
+        self.start, self.end = math.log10(min(sizes)) - 0.15, math.log10(max(sizes)) + 0.25
+        if self.end - self.start < 0.8:
+            middle = (self.start + self.end) / 2
+            self.start, self.end = middle - 0.4, middle + 0.4
 
     def x(self, complexity: float) -> float:
         share = (math.log10(max(complexity, 1)) - self.start) / (self.end - self.start)

@@ -108,7 +108,7 @@ def _cell(
     x, y, side = where
     title = [element("title", {}, f"{layer.names[i]}, unit {u + 1}: {number(value, 3)}")] if titled else []
     square = {"class": "plus" if value >= 0 else "minus", "x": x, "y": y, "width": side, "height": side}
-    drawn = element("rect", {**square, "fill-opacity": f"{share:.2f}"}, *title)
+    drawn = element("rect", {**square, "fill-opacity": f"{share**0.7:.2f}"}, *title)
     if share < 0.25:
         return drawn
     # A sign in the strong cells, so that colour is never alone

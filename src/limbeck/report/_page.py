@@ -259,14 +259,15 @@ class _Page:
 
 
 def _start(students: Sequence[StudentView]) -> int:
-    """The student that the page opens with: the best verdict, then one that can be read, then the most faithful."""
+    """The student that the page opens with: one that may be used, can be read, and is the most faithful of those."""
     if not students:
         return -1
     ranks = {"use": 0, "care": 1, "none": 2, "refuse": 3}
 
-    def order(student: StudentView) -> tuple[int, bool, float, int]:
+    def order(student: StudentView) -> tuple[bool, bool, int, float, int]:
         value = student.fidelity.value if student.fidelity else float("-inf")
-        return ranks[student.kind], student.family == "network", -value, student.index
+        refused = student.kind == "refuse"
+        return refused, student.family == "network", ranks[student.kind], -value, student.index
 
     return min(students, key=order).index
 

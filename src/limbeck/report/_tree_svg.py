@@ -22,7 +22,7 @@ from limbeck.readable import TreeReadable
 from limbeck.report._svg import element, place
 from limbeck.report._words import number, plural, shortened
 
-__all__ = ["MAX_LEAVES", "TreeLayout", "condition_line", "lay_out", "tree_svg"]
+__all__ = ["MAX_LEAVES", "TreeLayout", "condition_lines", "lay_out", "tree_svg"]
 
 MAX_LEAVES = 200
 BOX_WIDTH = 178.0
@@ -80,31 +80,44 @@ def lay_out(tree: TreeReadable, max_leaves: int = MAX_LEAVES) -> TreeLayout:
     return TreeLayout(places, cut, 1 + max(depth for depth, _ in places.values()), line)
 
 
-def condition_line(
-    column: Column, threshold: float | None, levels: Sequence[int], characters: int = LINE_CHARACTERS
-) -> str:
-    """The condition in one short line, for a box.
+def condition_lines(column: Column, threshold: float | None, levels: Sequence[int]) -> list[str]:
+    """The condition in one to three short lines, for a box.
 
     Examples
     --------
-    >>> condition_line(Column("age"), 30.5, ())
-    'age ≤ 30.5'
-    >>> condition_line(Column("job", "nominal", ("clerk", "nurse", "smith")), None, (0, 2))
-    'job in {clerk, smith}'
+    >>> condition_lines(Column("age"), 30.5, ())
+    ['age ≤ 30.5']
+    >>> condition_lines(Column("job", "nominal", ("clerk", "nurse", "smith")), None, (0, 2))
+    ['job in', 'clerk, smith']
     """
     if threshold is not None:
-        tail = f" ≤ {number(threshold, 6)}"
-        return shortened(column.name, max(characters - len(tail), 6)) + tail
-    names = [column.level_names[code] for code in levels]
-    room = max(characters - min(len(column.name), characters // 2) - 3, 6)
+        tail = f"≤ {number(threshold, 6)}"
+        if len(column.name) + len(tail) < LINE_CHARACTERS:
+            return [f"{column.name} {tail}"]
+        return [shortened(column.name, LINE_CHARACTERS), tail]
+    names = [shortened(column.level_names[code], LINE_CHARACTERS + 2) for code in levels]
+    if len(names) == 1 and len(column.name) + len(names[0]) < LINE_CHARACTERS - 2:
+        return [f"{column.name} = {names[0]}"]
     if len(names) == 1:
-        tail = f" = {shortened(names[0], room)}"
-    else:
-        listed = ", ".join(names)
-        if len(listed) > room - 3:
-            listed = f"{shortened(names[0], max(room - 7, 3))}, +{len(names) - 1}"
-        tail = f" in {{{listed}}}"
-    return shortened(column.name, max(characters - len(tail), 6)) + tail
+        return [shortened(column.name, LINE_CHARACTERS - 2) + " =", names[0]]
+    return [shortened(column.name, LINE_CHARACTERS - 3) + " in", *_filled(names)]
+
+
+def _filled(names: Sequence[str], most: int = 2) -> list[str]:
+    """Names with commas in at most two lines; how many are left out stands at the end."""
+    lines = [""]
+    for i, name in enumerate(names):
+        rest = len(names) - i
+        tail = 0 if rest == 1 else len(f", +{rest - 1}")
+        joint = ", " if lines[-1] else ""
+        if lines[-1] and len(lines[-1]) + len(joint) + len(name) + tail > LINE_CHARACTERS + 5:
+            if len(lines) == most:
+                return [*lines[:-1], f"{lines[-1]}, +{rest}"]
+            lines[-1] += ","
+            lines.append(name)
+        else:
+            lines[-1] += joint + name
+    return lines
 
 
 def tree_svg(tree: TreeReadable, *, label: str, max_leaves: int = MAX_LEAVES) -> Markup:
@@ -121,9 +134,9 @@ def tree_svg(tree: TreeReadable, *, label: str, max_leaves: int = MAX_LEAVES) ->
         "role": "tree",
         "aria-label": label,
         "viewBox": f"0 0 {place(width)} {place(height)}",
-        "data-width": width,
-        "data-height": height,
-        "data-box": f"{place(BOX_WIDTH)} {place(drawing.height)}",
+        "width": width,
+        "height": height,
+        "data-box": place(BOX_WIDTH),
         "data-pitch": f"{place(COLUMN)} {place(drawing.pitch)}",
         "data-margin": MARGIN,
     }
@@ -142,7 +155,7 @@ class _Drawing:
         self.tree, self.layout = tree, layout
         self.bars = 1 if tree.task == "classification" else min(len(tree.output_names), MAX_BARS)
         self.height = 42.0 + 6.0 * self.bars
-        self.pitch = self.height + 9.0
+        self.pitch = max([self.height, *(self.tall(i) for i in layout.cut)]) + 9.0
         drawn = [tree.nodes[i].value for i in layout.places]
         self.low = [min(values) for values in zip(*drawn, strict=True)]
         self.high = [max(values) for values in zip(*drawn, strict=True)]
@@ -152,14 +165,18 @@ class _Drawing:
         """True where nothing is drawn behind node `i`."""
         return self.tree.nodes[i].is_leaf or i in self.layout.cut
 
+    def tall(self, i: int) -> float:
+        """A box's height; one with children may be taller, for two of them are never on neighbouring lines."""
+        return self.height if self.tree.nodes[i].is_leaf else self.height + 15.0 * (len(self.condition(i)) - 1)
+
     def corner(self, i: int) -> tuple[float, float]:
         depth, line = self.layout.places[i]
-        return MARGIN + depth * COLUMN, MARGIN + line * self.pitch + (self.pitch - self.height) / 2
+        return MARGIN + depth * COLUMN, MARGIN + (line + 0.5) * self.pitch - self.tall(i) / 2
 
     def edge(self, i: int, side: str) -> Markup:
         child = getattr(self.tree.nodes[i], side)
         (x, y), (a, b) = self.corner(i), self.corner(child)
-        x, y, b = x + BOX_WIDTH, y + self.height / 2, b + self.height / 2
+        x, y, b = x + BOX_WIDTH, y + self.tall(i) / 2, b + self.tall(child) / 2
         middle = place((x + a) / 2)
         curve = f"M{place(x)} {place(y)}C{middle} {place(y)} {middle} {place(b)} {place(a)} {place(b)}"
         weight = 1.5 + 8.0 * self.tree.nodes[child].rows / self.total
@@ -170,28 +187,31 @@ class _Drawing:
 
     def node(self, i: int) -> Markup:
         node, (x, y) = self.tree.nodes[i], self.corner(i)
-        closed = self.ends(i)
-        first, second = (self.answer(i), "") if node.is_leaf else (self.condition(i), f" · {self.answer(i)}")
+        closed, tall = self.ends(i), self.tall(i)
+        lines, second = ([self.answer(i)], "") if node.is_leaf else (self.condition(i), f" · {self.answer(i)}")
         if i in self.layout.cut:
             second = " · more, not drawn"
+        rows = shortened(plural(_whole(node.rows), "row") + second, 28)
         parts = [
-            element("rect", {"class": "box", "width": BOX_WIDTH, "height": self.height, "rx": 9}),
-            element("text", {"class": "line-1", "x": 11, "y": 18}, first),
-            element(
-                "text", {"class": "line-2", "x": 11, "y": 34}, shortened(plural(_whole(node.rows), "row") + second, 28)
-            ),
-            *self.bar(i),
+            element("rect", {"class": "box", "width": BOX_WIDTH, "height": tall, "rx": 9}),
+            *[
+                element("text", {"class": "line-1" if n == 0 else "line-more", "x": 11, "y": 18 + 15 * n}, line)
+                for n, line in enumerate(lines)
+            ],
+            element("text", {"class": "line-2", "x": 11, "y": 19 + 15 * len(lines)}, rows),
+            *self.bar(i, tall),
         ]
         if not closed:
             sign = element("path", {"class": "sign", "d": "M-4 0H4"})
             up = element("path", {"class": "sign up", "d": "M0-4V4"})
-            knob = {"class": "knob", "transform": f"translate({place(BOX_WIDTH)} {place(self.height / 2)})"}
+            knob = {"class": "knob", "transform": f"translate({place(BOX_WIDTH)} {place(tall / 2)})"}
             parts.append(element("g", knob, element("circle", {"r": 8}), sign, up))
         attributes = {
             "class": "node leaf" if node.is_leaf else "node",
             "role": "treeitem",
             "data-node": i,
             "data-rows": f"{node.rows:.12g}",
+            "data-tall": tall,
             "data-children": None if closed else f"{node.left} {node.right}",
             "tabindex": 0 if i == 0 else -1,
             "aria-level": self.layout.places[i][0] + 1,
@@ -201,9 +221,9 @@ class _Drawing:
         }
         return element("g", attributes, *parts)
 
-    def condition(self, i: int) -> str:
+    def condition(self, i: int) -> list[str]:
         node = self.tree.nodes[i]
-        return condition_line(self.tree.schema.columns[node.column], node.threshold, node.levels)
+        return condition_lines(self.tree.schema.columns[node.column], node.threshold, node.levels)
 
     def answer(self, i: int) -> str:
         value, names = self.tree.nodes[i].value, self.tree.output_names
@@ -224,9 +244,9 @@ class _Drawing:
             values = ", ".join(f"{shortened(name, 60)} {number(value, 6)}" for name, value in pairs[:8])
         return f"{shortened(head, 400)}; {plural(_whole(node.rows), 'row')}; {values}"
 
-    def bar(self, i: int) -> list[Markup]:
+    def bar(self, i: int, tall: float) -> list[Markup]:
         value, left, width = self.tree.nodes[i].value, 11.0, BOX_WIDTH - 22.0
-        top = self.height - 6.0 * self.bars - 3.0
+        top = tall - 6.0 * self.bars - 3.0
         if self.tree.task == "classification":
             return _shares(value, left, top, width)
         out = []

@@ -33,7 +33,7 @@ _ATTRIBUTES = {
     "form": {"prefix", "infix", "postfix"},
     "displaystyle": {"true", "false"},
     "separator": {"true", "false"},
-    "columnalign": {"left", "right", "center", "right left", "left left", "right center left"},
+    "style": {"text-align: left", "text-align: right", "text-align:left", "text-align:right"},
 }
 _LENGTH = re.compile(r"\d(\.\d+)?em")
 MAX_BYTES = 60_000

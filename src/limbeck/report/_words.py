@@ -67,7 +67,7 @@ def measure(value: Any) -> str:
     """A measured value with three decimals, so that values in one column compare at a glance."""
     if not is_number(value):
         return number(value)
-    text = f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"
+    text = f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1000 else f"{value:.3g}"
     return text.replace("-", _MINUS) if text.startswith("-") else text
 
 

@@ -7,8 +7,8 @@ A formula is always a sum, ``("+", c0, ((c1, core1), (c2, core2), ...))``, its c
 - ``("log", formula)`` and so on - a function of a formula.
 
 A base is a feature, a function, a normalised sum (one coefficient is 1 or -1) or, under a broken exponent, a product. A
-``c0`` of 0 and a coefficient of 1 or -1 are not constants but their absence: they are neither read nor fitted. Building
-with `add`, `multiply`, `power` and `apply` keeps that form, so ``2*(3*x/y)`` has one constant, whatever the search wrote.
+``c0`` of 0 and a coefficient of 1 or -1 are not constants but their absence: they are neither read nor fitted.
+Building with `add`, `multiply`, `power` and `apply` keeps that form, so ``2*(3*x/y)`` has one constant.
 
 Source
 ------
@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import sympy as sp
 
 Formula: TypeAlias = tuple[Any, ...]
 """``("+", c0, ((coefficient, core), ...))``."""
@@ -60,7 +61,8 @@ def feature(j: int) -> Formula:
 
 def add(*formulas: Formula) -> Formula:
     """The sum, with equal cores merged."""
-    total, terms = 0.0, {}
+    total = 0.0
+    terms: dict[Core, float] = {}
     for _, c0, parts in formulas:
         total += c0
         for c, core in parts:
@@ -153,6 +155,11 @@ def power(formula: Formula, p: float) -> Formula:
     return _from_product(abs(c) ** p, [(base, p)])
 
 
+def as_formula(core: Core) -> Formula:
+    """The formula that consists of this part alone."""
+    return core if core[0] == "+" else ("+", 0.0, ((1.0, core),))
+
+
 def _base_of(factors: tuple[tuple[Core, float], ...]) -> Core:
     return factors[0][0] if len(factors) == 1 and factors[0][1] == 1.0 else _core_of(factors)
 
@@ -161,7 +168,7 @@ def apply(name: str, formula: Formula) -> Formula:
     """A function of the formula, with constants pulled out of ``log`` and ``exp``."""
     if is_constant(formula):
         with np.errstate(all="ignore"):
-            return constant(float(FUNCTIONS[name](np.float64(formula[1]))))
+            return constant(float(FUNCTIONS[name](np.array(formula[1]))))
     if name == "log":
         s, inner = normalised(formula)
         return ("+", math.log(s), ((1.0, ("log", inner)),))
@@ -228,7 +235,7 @@ def _rebuild_core(core: Core) -> Formula:
     if core[0] == "+":
         return rebuild(core)
     if core[0] == "x":
-        return ("+", 0.0, ((1.0, core),))
+        return as_formula(core)
     if core[0] != "*":
         return apply(core[0], rebuild(core[1]))
     result = constant(1.0)
@@ -252,3 +259,75 @@ def features_used(formula: Formula) -> set[int]:
         else:
             stack.append(part[1])
     return used
+
+
+def symbols(formula: Formula, costs: Sequence[int]) -> int:
+    """How many symbols a person reads, as `count_symbols` counts them in the SymPy form.
+
+    Parameters
+    ----------
+    formula : Formula
+    costs : sequence of int
+        The symbols of each feature: 1 for a column, more for a condition on levels.
+    """
+    c0, terms = formula[1], formula[2]
+    if not terms:
+        return 1
+    total = len(terms) - 1 + (2 if c0 != 0.0 else 0)
+    for c, core in terms:
+        total += _product_symbols(_factors(core), abs(c) != 1.0, costs)
+    return total + (1 if c0 == 0.0 and all(c == -1.0 for c, _ in terms) else 0)
+
+
+def _core_symbols(core: Core, costs: Sequence[int]) -> int:
+    if core[0] == "x":
+        return costs[core[1]]
+    if core[0] == "+":
+        return symbols(core, costs)
+    if core[0] == "*":
+        return _product_symbols(core[1], False, costs)
+    return 1 + symbols(core[1], costs)
+
+
+def _product_symbols(factors: Sequence[tuple[Core, float]], coefficient: bool, costs: Sequence[int]) -> int:
+    """A product's factors, its operators, and the coefficient or the 1 that a lone divisor stands under."""
+    total = len(factors) - 1
+    for base, p in factors:
+        total += _core_symbols(base, costs) + {1.0: 0, 0.5: 1}.get(abs(p), 2)
+    return total + (2 if coefficient or all(p < 0 for _, p in factors) else 0)
+
+
+def to_sympy(formula: Formula, features: Sequence[sp.Expr]) -> sp.Expr:
+    """The SymPy form over the given expressions of the features, nothing simplified."""
+    parts = [_term_to_sympy(c, core, features) for c, core in formula[2]]
+    if formula[1] != 0.0 or not parts:
+        parts.append(sp.Float(formula[1]))
+    return parts[0] if len(parts) == 1 else sp.Add(*parts, evaluate=False)
+
+
+def _term_to_sympy(c: float, core: Core, features: Sequence[sp.Expr]) -> sp.Expr:
+    factors = [_power_to_sympy(base, p, features) for base, p in _factors(core)]
+    if c == -1.0:
+        factors.insert(0, sp.Integer(-1))
+    elif c != 1.0:
+        factors.insert(0, sp.Float(c))
+    return factors[0] if len(factors) == 1 else sp.Mul(*factors, evaluate=False)
+
+
+def _power_to_sympy(base: Core, p: float, features: Sequence[sp.Expr]) -> sp.Expr:
+    expr = _core_to_sympy(base, features)
+    if p == 1.0:
+        return expr
+    exponent = sp.Integer(int(p)) if float(p).is_integer() else sp.Rational(p).limit_denominator(12)
+    return sp.Pow(expr, exponent, evaluate=False)
+
+
+def _core_to_sympy(core: Core, features: Sequence[sp.Expr]) -> sp.Expr:
+    if core[0] == "x":
+        return features[core[1]]
+    if core[0] == "+":
+        return to_sympy(core, features)
+    if core[0] == "*":
+        return _term_to_sympy(1.0, core, features)
+    function = sp.Abs if core[0] == "abs" else getattr(sp, core[0])
+    return function(to_sympy(core[1], features), evaluate=False)

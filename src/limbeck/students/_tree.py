@@ -41,13 +41,12 @@ from limbeck.students._fitting import (
     read_classification,
     read_regression,
 )
-from limbeck.students._tree_growth import Branch, Material, deviations, grown, prepared, regrown
-from limbeck.students._tree_refine import refined, shortened
+from limbeck.students._tree_growth import Branch, Material, deviations, prepared
+from limbeck.students._tree_refine import shortened
+from limbeck.students._tree_search import searched
 
 __all__ = ["TreeClassifier", "TreeRegressor", "fit_tree", "rounded_probabilities"]
 
-ROUNDS = 2
-"""How often leaves that the refinement has freed are spent again."""
 PROBABILITY_DIGITS = 4
 EXACT = 400
 """So many decimals that nothing is rounded."""
@@ -74,11 +73,7 @@ def fit_tree(
     regression = rows.task == "regression"
     material = prepared(rows.table.schema, rows.values, rows.targets, rows.weights, scale=regression, min_leaf=min_leaf)
     price, seed = min_gain * material.spread, draw_seeds(random_state, 1)[0]
-    root = refined(material, grown(material, max_leaf_nodes, price, seed))
-    for _ in range(ROUNDS):
-        if root.n_leaves >= max_leaf_nodes:
-            break
-        root = refined(material, regrown(material, root, max_leaf_nodes, price, seed))
+    root = searched(material, max_leaf_nodes, price, seed)
     return _frozen(rows, material, shortened(material, root))
 
 

@@ -175,12 +175,14 @@ def regrown(material: Material, root: Branch, budget: int, price: float, seed: i
     return pruned(material, extended(root), budget, price)
 
 
-def full_growth(material: Material, rows: np.ndarray, seed: int) -> Branch:
-    """CART on these rows until every leaf is pure or too light to be split."""
+def full_growth(
+    material: Material, rows: np.ndarray, seed: int, *, only: int | None = None, leaves: int | None = None
+) -> Branch:
+    """CART on these rows until every leaf is pure or too light to be split; on one column, or to so many leaves."""
     columns: list[int] = []
     views: list[np.ndarray] = []
-    for j, rank in enumerate(material.ranks):
-        column = material.schema.columns[j]
+    for j in range(len(material.ranks)) if only is None else [only]:
+        rank, column = material.ranks[j], material.schema.columns[j]
         found = [rank[rows]]
         if column.kind == "nominal" and column.levels:
             orders = level_ranks(rank[rows], material.goal[rows], material.weights[rows], len(column.levels))
@@ -189,7 +191,7 @@ def full_growth(material: Material, rows: np.ndarray, seed: int) -> Branch:
         views += found
     seen = np.column_stack(views).astype(np.float32)
     share = min(0.5, max(0.0, (material.min_leaf - 1e-9) / float(material.weights[rows].sum())))
-    cart = DecisionTreeRegressor(min_weight_fraction_leaf=share, random_state=seed)
+    cart = DecisionTreeRegressor(min_weight_fraction_leaf=share, max_leaf_nodes=leaves, random_state=seed)
     tree = cart.fit(seen, material.goal[rows], sample_weight=material.weights[rows]).tree_
     own: list[np.ndarray] = [np.arange(len(rows))] * tree.node_count
     branches = [Branch(rows, tree.value[node, :, 0]) for node in range(tree.node_count)]

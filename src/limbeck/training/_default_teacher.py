@@ -2,7 +2,7 @@
 
 One multilayer perceptron of two hidden layers (128, 128; SiLU), on standardised inputs: nominal columns one-hot, and
 numbers that are never negative and far from symmetric (skewness above 1) on a logarithmic scale. Trained by
-`limbeck._core.mlp`: AdamW, one cycle of the learning rate, early stopping on 15 % of the rows.
+`limbeck._core.mlp`: AdamW, one cycle of the learning rate, early stopping on 20 % of the rows.
 
 Departures
 ----------
@@ -42,7 +42,7 @@ __all__ = ["DefaultClassifier", "DefaultRegressor", "train_default"]
 Task: TypeAlias = Literal["regression", "classification"]
 
 HIDDEN = (128, 128)
-VALIDATION = 0.15
+VALIDATION = 0.2
 MIN_ROWS = 20
 SKEWED = 1.0
 BATCH_ROWS = 8192

@@ -3,28 +3,27 @@
   "use strict";
   const page = window.limbeckPage;
   const LEAST = 0.7; // below this scale the words are too small to read
-  const LEAVES_AT_FIRST = () => (window.innerWidth < 720 ? 8 : 40);
+  const isNarrow = () => window.innerWidth < 720;
   const trees = new Map();
   for (const figure of document.querySelectorAll(".tree")) trees.set(Number(figure.dataset.tree), new Tree(figure));
   page.onSelect((index) => trees.has(index) && trees.get(index).show());
   page.onRow((row) => trees.forEach((tree) => tree.light(row)));
   window.addEventListener("resize", () => trees.forEach((tree) => tree.resize()));
-  window.addEventListener("beforeprint", () => trees.forEach((tree) => tree.whole()));
-  window.addEventListener("afterprint", () => trees.forEach((tree) => tree.apply()));
 
   function Tree(figure) {
     const index = Number(figure.dataset.tree);
+    const canvas = figure.querySelector(".canvas");
     const svg = figure.querySelector("svg");
     const detail = figure.querySelector(".tree-detail");
-    const numbers = (name) => svg.dataset[name].split(" ").map(Number);
-    const [boxWidth, boxHeight] = numbers("box");
-    const [column, pitch] = numbers("pitch");
+    const boxWidth = Number(svg.dataset.box);
+    const [column, pitch] = svg.dataset.pitch.split(" ").map(Number);
     const margin = Number(svg.dataset.margin);
     const asked = page.data.students[index].tree;
     const nodes = new Map();
     for (const group of svg.querySelectorAll(".node")) {
       const i = Number(group.dataset.node);
-      nodes.set(i, { i, group, edge: svg.querySelector(`[data-edge="${i}"]`), children: [], parent: null, open: true });
+      const edge = svg.querySelector(`[data-edge="${i}"]`);
+      nodes.set(i, { i, group, edge, tall: Number(group.dataset.tall), children: [], parent: null, open: true });
     }
     for (const group of svg.querySelectorAll(".node[aria-expanded]")) {
       const node = nodes.get(Number(group.dataset.node));
@@ -32,8 +31,8 @@
       for (const child of node.children) child.parent = node;
     }
     const root = nodes.get(0);
-    let size = { width: Number(svg.dataset.width), height: Number(svg.dataset.height) };
-    const view = { x: 0, y: 0, scale: 1 };
+    let size = { width: 1, height: 1 };
+    let scale = 1;
     let touched = false;
     let shown = false;
 
@@ -61,6 +60,9 @@
       };
       const list = visible();
       settle(root);
+      // A closed node may be taller than a leaf, so the lines move apart where it needs them to
+      const tallest = Math.max(...list.filter((node) => !node.open || !node.children.length).map((node) => node.tall));
+      const gap = Math.max(pitch, tallest + 9);
       const seen = new Set(list);
       for (const node of nodes.values()) {
         const display = seen.has(node) ? "" : "none";
@@ -70,69 +72,58 @@
       }
       for (const node of list) {
         node.x = margin + node.depth * column;
-        node.y = margin + node.line * pitch + (pitch - boxHeight) / 2;
-        node.group.setAttribute("transform", `translate(${node.x} ${node.y})`);
+        node.middle = margin + (node.line + 0.5) * gap;
+        node.group.setAttribute("transform", `translate(${node.x} ${node.middle - node.tall / 2})`);
       }
-      for (const node of list) {
-        if (!node.parent) continue;
-        const [x, y] = [node.parent.x + boxWidth, node.parent.y + boxHeight / 2];
-        const b = node.y + boxHeight / 2;
-        const middle = (x + node.x) / 2;
-        const path = node.edge.querySelector("path");
-        path.setAttribute("d", `M${x} ${y}C${middle} ${y} ${middle} ${b} ${node.x} ${b}`);
-        const word = node.edge.querySelector("text");
-        word.setAttribute("x", node.x - 5);
-        const half = Number(path.getAttribute("stroke-width")) / 2;
-        word.setAttribute("y", node === node.parent.children[0] ? b - half - 3 : b + half + 11);
-      }
+      for (const node of list) if (node.parent) drawEdge(node);
       const depth = Math.max(...list.map((node) => node.depth)) + 1;
-      size = { width: depth * column - (column - boxWidth) + 2 * margin + 10, height: line * pitch + 2 * margin };
+      size = { width: depth * column - (column - boxWidth) + 2 * margin, height: line * gap + 2 * margin };
+      svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+      apply();
     }
 
-    // The part of the picture that is seen
-    this.apply = () => {
-      const box = svg.getBoundingClientRect();
-      if (!box.width) return;
-      svg.setAttribute("viewBox", `${view.x} ${view.y} ${box.width / view.scale} ${box.height / view.scale}`);
-    };
-    this.whole = () => svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+    function drawEdge(node) {
+      const [x, y, b] = [node.parent.x + boxWidth, node.parent.middle, node.middle];
+      const half = (x + node.x) / 2;
+      const path = node.edge.querySelector("path");
+      path.setAttribute("d", `M${x} ${y}C${half} ${y} ${half} ${b} ${node.x} ${b}`);
+      const word = node.edge.querySelector("text");
+      word.setAttribute("x", node.x - 5);
+      const thick = Number(path.getAttribute("stroke-width")) / 2;
+      word.setAttribute("y", node === node.parent.children[0] ? b - thick - 3 : b + thick + 11);
+    }
+
+    // Zoom is the picture's size, moving is the frame's own scrolling
+    function apply() {
+      svg.style.width = `${size.width * scale}px`;
+      svg.style.height = `${size.height * scale}px`;
+    }
     const fit = (least) => {
-      const width = svg.clientWidth || svg.getBoundingClientRect().width;
+      const width = canvas.clientWidth;
       if (!width) return;
-      const full = figure.classList.contains("full");
-      const limit = full ? svg.parentElement.clientHeight : window.innerWidth < 720 ? 560 : 1400;
-      view.scale = Math.max(Math.min(width / size.width, 1.1), least);
-      if (least === 0) view.scale = Math.min(view.scale, Math.max(limit / size.height, 0.1));
-      const height = full ? limit : Math.max(Math.min(size.height * view.scale, limit), 120);
-      svg.style.height = `${height}px`;
-      view.x = size.width * view.scale < width ? (size.width - width / view.scale) / 2 : 0;
-      const seen = height / view.scale;
-      view.y = size.height <= seen ? (size.height - seen) / 2 : clamp(root.y + boxHeight / 2 - seen / 2, 0, size.height - seen);
-      this.apply();
+      const height = figure.classList.contains("full") ? canvas.clientHeight : isNarrow() ? 560 : 1400;
+      scale = clamp(width / size.width, least, 1.1);
+      if (least === 0) scale = Math.max(Math.min(scale, height / size.height), 0.05);
+      apply();
+      canvas.scrollTo(0, (root.middle * scale) - canvas.clientHeight / 2);
     };
     const zoom = (factor, x, y) => {
-      const box = svg.getBoundingClientRect();
+      const box = canvas.getBoundingClientRect();
       const [px, py] = [x === undefined ? box.width / 2 : x - box.left, y === undefined ? box.height / 2 : y - box.top];
-      const next = clamp(view.scale * factor, 0.1, 4);
-      view.x += px / view.scale - px / next;
-      view.y += py / view.scale - py / next;
-      view.scale = next;
+      const next = clamp(scale * factor, 0.1, 4);
+      const [left, top] = [(canvas.scrollLeft + px) * (next / scale) - px, (canvas.scrollTop + py) * (next / scale) - py];
+      scale = next;
       touched = true;
-      this.apply();
-    };
-    const pan = (dx, dy) => {
-      view.x += dx / view.scale;
-      view.y += dy / view.scale;
-      touched = true;
-      this.apply();
+      apply();
+      canvas.scrollTo(left, top);
     };
     const reveal = (node) => {
-      const [w, h] = [svg.clientWidth / view.scale, svg.clientHeight / view.scale];
-      if (node.x < view.x) view.x = node.x - margin;
-      if (node.x + boxWidth > view.x + w) view.x = node.x + boxWidth + margin - w;
-      if (node.y < view.y) view.y = node.y - margin;
-      if (node.y + boxHeight > view.y + h) view.y = node.y + boxHeight + margin - h;
-      this.apply();
+      const box = canvas.getBoundingClientRect();
+      const mine = node.group.querySelector(".box").getBoundingClientRect();
+      const over = (low, high, least, most) => (low < least ? low - least - margin : high > most ? high - most + margin : 0);
+      canvas.scrollBy(over(mine.left, mine.right, box.left, box.right), over(mine.top, mine.bottom, box.top, box.bottom));
+      const after = node.group.getBoundingClientRect();
+      if (after.top < 70 || after.bottom > window.innerHeight) node.group.scrollIntoView({ block: "center", inline: "nearest" });
     };
     this.show = () => {
       if (shown) return;
@@ -141,7 +132,6 @@
     };
     this.resize = () => {
       if (shown && !touched) fit(LEAST);
-      else this.apply();
     };
 
     // Open and close
@@ -149,10 +139,10 @@
       if (!node.children.length) return;
       node.open = open === undefined ? !node.open : open;
       layOut();
-      this.apply();
     };
-    const count = (open) => {
+    const openAll = (open) => {
       for (const node of nodes.values()) node.open = open;
+      root.open = true;
       layOut();
       touched = false;
       fit(LEAST);
@@ -171,58 +161,60 @@
       node.group.addEventListener("pointerenter", () => tell(node));
     }
 
+    // Keys: as in any tree, and + - 0 to zoom
+    const walk = {
+      ArrowRight: (node) => (node.children.length && !node.open ? toggle(node, true) : node.children[0] && focus(node.children[0])),
+      ArrowLeft: (node) => (node.children.length && node.open ? toggle(node, false) : node.parent && focus(node.parent)),
+      ArrowDown: (node) => step(node, 1),
+      ArrowUp: (node) => step(node, -1),
+      Home: () => focus(root),
+      End: () => focus(visible().at(-1)),
+      Enter: (node) => toggle(node),
+      " ": (node) => toggle(node),
+    };
+    function step(node, by) {
+      const list = visible();
+      const next = list[list.indexOf(node) + by];
+      if (next) focus(next);
+    }
+    const zooms = { "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), _: () => zoom(0.8), 0: () => fit(0) };
+    const moves = { ArrowLeft: [-60, 0], ArrowRight: [60, 0], ArrowUp: [0, -60], ArrowDown: [0, 60] };
     svg.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       const group = event.target.closest(".node");
-      const node = group && nodes.get(Number(group.dataset.node));
-      if (event.key === "+" || event.key === "=") zoom(1.25);
-      else if (event.key === "-" || event.key === "_") zoom(0.8);
-      else if (event.key === "0") fit(0);
-      else if (event.shiftKey && event.key.startsWith("Arrow")) {
-        const step = { ArrowLeft: [-60, 0], ArrowRight: [60, 0], ArrowUp: [0, -60], ArrowDown: [0, 60] }[event.key];
-        pan(...step);
-      } else if (!node) return;
-      else if (event.key === "ArrowRight") node.children.length && !node.open ? toggle(node, true) : node.children.length && focus(node.children[0]);
-      else if (event.key === "ArrowLeft") node.children.length && node.open ? toggle(node, false) : node.parent && focus(node.parent);
-      else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-        const list = visible();
-        const next = list[list.indexOf(node) + (event.key === "ArrowDown" ? 1 : -1)];
-        if (next) focus(next);
-      } else if (event.key === "Home") focus(root);
-      else if (event.key === "End") focus(visible().at(-1));
-      else if (event.key === "Enter" || event.key === " ") toggle(node);
+      if (zooms[event.key]) zooms[event.key]();
+      else if (event.shiftKey && moves[event.key]) canvas.scrollBy(...moves[event.key]);
+      else if (group && walk[event.key]) walk[event.key](nodes.get(Number(group.dataset.node)));
       else return;
       event.preventDefault();
     });
 
-    // Mouse and touch
+    // Mouse: drag to move, click to open or close, Ctrl and the wheel to zoom; touch scrolls the frame by itself
     let drag = null;
     svg.addEventListener("pointerdown", (event) => {
-      if (event.button === 0) drag = { x: event.clientX, y: event.clientY, moved: false, id: event.pointerId };
+      if (event.button === 0) drag = { x: event.clientX, y: event.clientY, moved: false, mouse: event.pointerType === "mouse" };
     });
     svg.addEventListener("pointermove", (event) => {
-      if (!drag) return;
+      if (!drag || !drag.mouse) return;
       const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
       if (!drag.moved && Math.hypot(dx, dy) < 5) return;
-      if (!drag.moved) svg.setPointerCapture(drag.id);
+      if (!drag.moved) svg.setPointerCapture(event.pointerId);
       drag = { ...drag, x: event.clientX, y: event.clientY, moved: true };
-      pan(-dx, -dy);
+      canvas.scrollBy(-dx, -dy);
     });
-    const release = (event) => {
-      const clicked = drag && !drag.moved && event.type === "pointerup";
+    svg.addEventListener("pointerup", (event) => {
+      const group = drag && !drag.moved && event.target.closest(".node");
       drag = null;
-      const group = clicked && event.target.closest(".node");
       if (!group) return;
       const node = nodes.get(Number(group.dataset.node));
       toggle(node);
       focus(node);
-    };
-    svg.addEventListener("pointerup", release);
-    svg.addEventListener("pointercancel", release);
-    svg.addEventListener(
+    });
+    svg.addEventListener("pointercancel", () => (drag = null));
+    canvas.addEventListener(
       "wheel",
       (event) => {
-        const meant = event.ctrlKey || event.metaKey || figure.classList.contains("full") || svg.contains(document.activeElement);
-        if (!meant) return;
+        if (!event.ctrlKey && !event.metaKey) return;
         event.preventDefault();
         zoom(Math.exp(-clamp(event.deltaY, -60, 60) / 240), event.clientX, event.clientY);
       },
@@ -232,17 +224,13 @@
       in: () => zoom(1.25),
       out: () => zoom(0.8),
       fit: () => fit(0),
-      open: () => count(true),
-      close: () => {
-        count(false);
-        toggle(root, true);
-        fit(LEAST);
-      },
+      open: () => openAll(true),
+      close: () => openAll(false),
       full: (button) => {
         const full = figure.classList.toggle("full");
         button.setAttribute("aria-pressed", String(full));
         touched = false;
-        fit(full ? 0 : 0.72);
+        fit(LEAST);
       },
     };
     for (const button of figure.querySelectorAll("button[data-act]")) {
@@ -263,9 +251,8 @@
     };
 
     // A large tree starts with its nodes of most rows
-    const leaves = [...nodes.values()].filter((node) => !node.children.length).length;
-    const most = LEAVES_AT_FIRST();
-    if (leaves > most) {
+    const most = isNarrow() ? 8 : 40;
+    if ([...nodes.values()].filter((node) => !node.children.length).length > most) {
       for (const node of nodes.values()) node.open = false;
       const rows = (node) => Number(node.group.dataset.rows);
       const front = [root];

@@ -224,7 +224,7 @@
     }
     const parts = [element("span", { class: "there" }), " teacher: ", element("strong", {}, words(match.teacher))];
     if (match.truth !== null && match.truth !== undefined) {
-      const truth = data.task === "classification" ? data.outputs[match.truth] : [].concat(match.truth).map((value) => number(value)).join(" / ");
+      const truth = data.task === "classification" ? data.outputs[match.truth] || "a class that the teacher does not know" : [].concat(match.truth).map((value) => number(value)).join(" / ");
       parts.push(" · truth: ", element("strong", {}, truth));
     }
     place.replaceChildren(...parts);

@@ -1,0 +1,110 @@
+"""Searching beyond the greedy tree: refine it, spend freed leaves again, and try every column at the root.
+
+Source
+------
+Own. Greedy growth can't see a condition that explains nothing until others follow (the two inputs of an exclusive or);
+the tree then needs more leaves for the same rule, or misses it.
+
+Departures
+----------
+The starts are compared on at most 2,000 rows; only the best of them is grown on all rows, and kept only where it is better
+there too.
+
+Checked
+-------
+On planted trees of four leaves: 20 of 20 found, 10 of 20 by greedy growth and refinement alone. On real tables it makes
+no difference on average.
+
+Cost
+----
+One tree of 2,000 rows a column (at most `STARTS` columns), and one more tree of all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from limbeck.students._tree_growth import Branch, Material, full_growth, grown, pruned, regrown
+from limbeck.students._tree_refine import refined, tree_loss
+
+__all__ = ["polished", "searched", "started_on"]
+
+ROUNDS = 2
+"""How often leaves that the refinement has freed are spent again."""
+ROWS = 2_000
+STARTS = 12
+"""The most columns that are tried at the root: those that explain most by themselves."""
+LEAF = 1e-3
+"""What a leaf costs where trees are compared, as a share of the spread."""
+BETTER = 5e-4
+"""By how much another start must be better."""
+
+
+def searched(material: Material, budget: int, price: float, seed: int) -> Branch:
+    """The best tree found from the greedy start and from every column at the root."""
+    root = polished(material, grown(material, budget, price, seed), budget, price, seed)
+    if root.n_leaves < 3 or len(material.schema) < 2:
+        return root
+    few = _sampled(material, seed)
+    share = few.spread / material.spread
+    found = {j: started_on(few, j, budget, price * share, seed) for j in _columns(few, seed)}
+    greedy = polished(few, grown(few, budget, price * share, seed), budget, price * share, seed)
+    best = min(found, key=lambda j: _cost(few, found[j]))
+    if _cost(few, found[best]) > _cost(few, greedy) - BETTER:
+        return root
+    other = started_on(material, best, budget, price, seed)
+    return other if _cost(material, other) < _cost(material, root) - BETTER else root
+
+
+def polished(material: Material, root: Branch, budget: int, price: float, seed: int) -> Branch:
+    """The tree refined, and leaves that this freed spent again."""
+    root = refined(material, root)
+    for _ in range(ROUNDS):
+        if root.n_leaves >= budget:
+            break
+        root = refined(material, regrown(material, root, budget, price, seed))
+    return root
+
+
+def started_on(material: Material, j: int, budget: int, price: float, seed: int) -> Branch:
+    """A polished tree whose first condition, before it is refined, is the best single one on column `j`."""
+    rows = np.arange(len(material.values))
+    root = full_growth(material, rows, seed, only=j, leaves=2)
+    children = root.children()
+    if children is not None:
+        left, right = (full_growth(material, child.rows, seed) for child in children)
+        root = replace(root, left=left, right=right)
+    return polished(material, pruned(material, root, budget, price), budget, price, seed)
+
+
+def _cost(material: Material, root: Branch) -> float:
+    return tree_loss(material, root) / material.spread + LEAF * root.n_leaves
+
+
+def _columns(material: Material, seed: int) -> list[int]:
+    """The columns to try: those with the best single conditions."""
+    rows = np.arange(len(material.values))
+    stumps = [full_growth(material, rows, seed, only=j, leaves=2) for j in range(len(material.schema))]
+    losses = [tree_loss(material, stump) for stump in stumps]
+    return [int(j) for j in np.argsort(losses, kind="stable")[:STARTS]]
+
+
+def _sampled(material: Material, seed: int) -> Material:
+    """At most `ROWS` rows, the least weight of a leaf scaled with them."""
+    n = len(material.values)
+    if n <= ROWS:
+        return material
+    rows = np.sort(np.random.default_rng(seed).choice(n, ROWS, replace=False))
+    weights, goal = material.weights[rows], material.goal[rows]
+    gap = goal - weights @ goal / weights.sum()
+    return replace(
+        material,
+        values=material.values[rows],
+        ranks=tuple(rank[rows] for rank in material.ranks),
+        goal=goal,
+        weights=weights,
+        min_leaf=material.min_leaf * float(weights.sum() / material.weights.sum()),
+        spread=float(weights @ (gap**2).sum(axis=1)),
+    )
