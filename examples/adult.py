@@ -7,7 +7,7 @@ limbeck distill --data adult --target income --missing level --teacher adult:tea
 from __future__ import annotations
 
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -16,19 +16,20 @@ from limbeck import datasets
 
 
 def teacher() -> Pipeline:
-    """A pipeline that takes a frame with strings, fitted on the first 20,000 rows."""
+    """A pipeline that takes a frame with strings, fitted on the first 8,000 rows."""
     data = datasets.load("adult", missing="level")
     text = make_column_selector(dtype_exclude="number")
     number = make_column_selector(dtype_include="number")
-    columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), text), (StandardScaler(), number))
-    model = make_pipeline(columns, GradientBoostingClassifier(random_state=0))
-    rows = data.frame[:20_000]
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = make_column_transformer((one_hot, text), (StandardScaler(), number))
+    model = make_pipeline(columns, HistGradientBoostingClassifier(random_state=0))
+    rows = data.frame[:8_000]
     return model.fit(rows.drop(columns="income"), rows["income"])
 
 
 def main() -> None:
-    """Distil on the rows that the pipeline has not seen."""
-    rows = datasets.load("adult", missing="level").frame[20_000:]
+    """Distil on rows that the pipeline has not seen."""
+    rows = datasets.load("adult", missing="level").frame[8_000:16_000]
     result = limbeck.distill(teacher(), rows, "income", students=["tree"], random_state=0)
     print(result.table().to_string(index=False))
     print(result["tree"].readable.text())

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import numbers
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -220,6 +221,8 @@ def _prepare(
         raise InputError(f"holdout is a share of the rows between 0 and 1; got {holdout!r}")
     parts = ("split", "teacher", "queries", "students", "checks", "refits", "selection")
     seeds = dict(zip(parts, draw_seeds(random_state, len(parts)), strict=True))
+    if n_queries is not None and (not isinstance(n_queries, numbers.Integral) or int(n_queries) < 0):
+        raise InputError(f"n_queries is a whole number of at least 0; got {n_queries!r}")
     truth = None if y is None else read_truth(y, len(table), task=task, classes=classes)
     train_index, held_index = _split(len(table), holdout, truth, seeds["split"])
     train, held_out = table.take(train_index), table.take(held_index)

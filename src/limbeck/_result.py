@@ -127,7 +127,7 @@ def verdict(findings: Sequence[Finding]) -> str:
     if fidelity.status == "fail":
         return f"do not use: it is not faithful to the teacher; {fidelity.message}"
     open_ones = [f for f in findings if f.status in ("fail", "inconclusive") and f.code != "RC001"]
-    reasons = [f"{finding.code} {finding.status}" for finding in open_ones]
+    reasons = [f"{f.code} {f.status} ({f.title.lower()})" if f.title else f"{f.code} {f.status}" for f in open_ones]
     if fidelity.status == "inconclusive":
         reasons.insert(0, "its fidelity is not certain to reach the threshold")
     if fidelity.status == "not_applicable":

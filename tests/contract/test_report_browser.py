@@ -350,7 +350,7 @@ def test_the_tree_folds_zooms_and_walks(browser: Any, pages: Any) -> None:
         assert tree.condition_text(tree.nodes[0].left) in page.locator("[data-tree='0'] .tree-detail").inner_text()
         page.keyboard.press("End")
         assert int(page.evaluate("document.activeElement.dataset.node")) == len(tree.nodes) - 1
-        width = "document.querySelector(\"[data-tree='0'] svg\").getBoundingClientRect().width"
+        width = "document.querySelector(\"[data-tree='0'] .tree-svg\").getBoundingClientRect().width"
         moved = "document.querySelector(\"[data-tree='0'] .canvas\").scrollLeft"
         before = page.evaluate(width)
         page.keyboard.press("+")
@@ -381,9 +381,9 @@ def test_the_wheel_zooms_only_with_control_and_the_mouse_drags(browser: Any, pag
     _, path = pages["regression"]
     with Opened(browser, path) as page:
         page.select(0)
-        svg = page.locator("[data-tree='0'] svg")
+        svg = page.locator("[data-tree='0'] .tree-svg")
         svg.scroll_into_view_if_needed()
-        width = "document.querySelector(\"[data-tree='0'] svg\").getBoundingClientRect().width"
+        width = "document.querySelector(\"[data-tree='0'] .tree-svg\").getBoundingClientRect().width"
         moved = "document.querySelector(\"[data-tree='0'] .canvas\").scrollLeft"
         svg.hover()
         before = page.evaluate(width)

@@ -198,8 +198,8 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "names too few": ({"names": ["a"]}, InputError, "names must name 3 columns; got 1"),
     "names twice": ({"names": ["a", "a", "b"]}, InputError, "names must differ"),
     "y too short": ({"y": np.zeros(3)}, InputError, "y must have 240 rows"),
-    "y with NaN": ({"y": np.r_[np.nan, np.zeros(239)]}, InputError, "y has 1 missing value"),
-    "y infinite": ({"y": np.r_[np.inf, np.zeros(239)]}, InputError, "y must be finite"),
+    "y with NaN": ({"y": np.r_[np.nan, np.zeros(239)]}, InputError, "y has 1 missing or infinite"),
+    "y infinite": ({"y": np.r_[np.inf, np.zeros(239)]}, InputError, "y has 1 missing or infinite"),
     "y of text in regression": ({"y": Y_TEXT}, InputError, "regression needs numbers in y"),
     "y of one class": (
         {"teacher": None, "y": np.full(240, "a"), "task": "classification"},

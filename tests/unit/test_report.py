@@ -389,7 +389,7 @@ def test_tree_nodes_say_condition_rows_and_answer() -> None:
     for i, node in enumerate(tree.nodes):
         part = drawn[drawn.index(f'data-node="{i}"') :].split("</g>")[0]
         assert f"{node.rows:,.0f} row" in part
-        assert (max(tree.output_names, key=lambda name: node.value[tree.output_names.index(name)])) in part
+        assert max(tree.output_names, key=lambda name: node.value[tree.output_names.index(name)]) in part
 
 
 WORK = Column("workclass", "nominal", ("Private", "State-gov", "Self-employed", "Never worked", "Other", "Local"))
@@ -513,3 +513,34 @@ def test_words() -> None:
     assert joined(["a", "b", "c"]) == "a, b and c"
     assert number(-0.5) == "−0.5"
     assert number(float("nan")) == "–"
+
+
+def test_the_family_is_shown_with_its_chosen_member() -> None:
+    documents = mixed_regression()
+    student = read_students(documents)[1]
+    assert [a.complexity for a in student.alternatives] == sorted(
+        (a.complexity for a in student.alternatives), reverse=True
+    )
+    assert [a.chosen for a in student.alternatives].count(True) == 1
+    rows, teacher = documents.arrays["X"], documents.arrays["teacher"]
+    for alternative in student.alternatives:
+        assert alternative.fidelity == fidelity("regression", teacher, alternative.readable.predict_encoded(rows))
+    chosen = make_run(
+        {"formula": formula(MIXED, ("prediction",), 2)},
+        alternatives={"formula": [formula(MIXED, ("prediction",), length) for length in (1, 2, 3)]},
+    )
+    assert [a.chosen for a in read_students(chosen)[0].alternatives] == [False, True, False]
+    assert "chosen</span>" in render(chosen)
+
+
+def test_exports_keep_every_character_of_a_name() -> None:
+    schema = Schema((Column("a\r\nb\rc"), Column("z")))
+    text = render(make_run({"formula": formula(schema, ("prediction",), 2)}))
+    assert "&#13;" in text
+    assert "\r" not in text
+
+
+def test_a_name_that_a_target_refuses_is_said() -> None:
+    schema = Schema((Column("nul\0byte"), Column("z")))
+    text = Page(render(make_run({"formula": formula(schema, ("prediction",), 2)}))).text
+    assert "This export can’t be written" in text or "This export can't be written" in text

@@ -114,6 +114,10 @@ class Readable(ABC):
             )
         return EXPORTERS[target](self.program())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Between processes by way of `to_dict`: SymPy's own way would simplify the expressions again."""
+        return readable_from_dict, (self.to_dict(),)
+
     def _head(self) -> dict[str, Any]:
         """What every family writes."""
         return {

@@ -21,10 +21,10 @@ def about_run(documents: RunDocuments, students: Sequence[StudentView]) -> dict[
     versions = _mapping(run.get("versions"))
     finished = {student.name for student in students}
     asked = [str(name) for name in run.get("students") or [] if name not in finished]
-    name = shortened(str(teacher.get("name") or "the teacher").removeprefix("the model "), 120)
+    name = shortened(str(teacher.get("name") or "A teacher").removeprefix("the model "), 120)
     on = f" on {shortened(str(data['name']), 80)}" if data.get("name") else ""
     return {
-        "title": f"{name[:1].upper()}{name[1:]}{on}, distilled",
+        "title": f"{name}{on}, distilled",
         "version": str(versions.get("limbeck", "")),
         "created": _when(run.get("created")),
         "complete": bool(run.get("complete", True)),

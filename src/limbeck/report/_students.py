@@ -164,7 +164,7 @@ def _alternatives(
     rows: np.ndarray | None,
     teacher: np.ndarray | None,
 ) -> tuple[Alternative, ...]:
-    """The front inside the family, the shortest first; its fidelity is measured on the stored held-out rows."""
+    """The front inside the family, the longest first; its fidelity is measured on the stored held-out rows."""
     out, own = [], chosen.to_dict()
     for entry in entries:
         readable = readable_from_dict(entry["readable"])
@@ -172,7 +172,7 @@ def _alternatives(
         if rows is not None and teacher is not None and len(rows):
             value = fidelity(task, teacher, readable.predict_encoded(rows))
         out.append(Alternative(readable, readable.complexity, entry.get("score"), value, readable.to_dict() == own))
-    out.sort(key=lambda alternative: alternative.complexity)
+    out.sort(key=lambda alternative: -alternative.complexity)
     return tuple(out[:MAX_ALTERNATIVES])
 
 

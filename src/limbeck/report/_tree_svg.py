@@ -188,17 +188,16 @@ class _Drawing:
     def node(self, i: int) -> Markup:
         node, (x, y) = self.tree.nodes[i], self.corner(i)
         closed, tall = self.ends(i), self.tall(i)
-        lines, second = ([self.answer(i)], "") if node.is_leaf else (self.condition(i), f" · {self.answer(i)}")
-        if i in self.layout.cut:
-            second = " · more, not drawn"
-        rows = shortened(plural(_whole(node.rows), "row") + second, 28)
+        lines = [self.answer(i)] if node.is_leaf else self.condition(i)
+        words = [
+            element("text", {"class": "line-1" if n == 0 else "line-more", "x": 11, "y": 18 + 15 * n}, line)
+            for n, line in enumerate(lines)
+        ]
+        words.append(element("text", {"class": "line-2", "x": 11, "y": 19 + 15 * len(lines)}, self.second_line(i)))
         parts = [
             element("rect", {"class": "box", "width": BOX_WIDTH, "height": tall, "rx": 9}),
-            *[
-                element("text", {"class": "line-1" if n == 0 else "line-more", "x": 11, "y": 18 + 15 * n}, line)
-                for n, line in enumerate(lines)
-            ],
-            element("text", {"class": "line-2", "x": 11, "y": 19 + 15 * len(lines)}, rows),
+            # An inner picture cuts off what is wider than the box
+            element("svg", {"width": BOX_WIDTH - 9, "height": tall, "role": "none"}, *words),
             *self.bar(i, tall),
         ]
         if not closed:
@@ -225,6 +224,17 @@ class _Drawing:
         node = self.tree.nodes[i]
         return condition_lines(self.tree.schema.columns[node.column], node.threshold, node.levels)
 
+    def second_line(self, i: int) -> str:
+        """The node's rows; where it asks something, also its own answer, as far as there is room."""
+        node = self.tree.nodes[i]
+        rows = plural(round(node.rows), "row")
+        if node.is_leaf:
+            return rows
+        if i in self.layout.cut:
+            return f"{rows} · more, not drawn"
+        both = f"{rows} · {self.answer(i)}"
+        return both if len(both) <= LINE_CHARACTERS + 6 else rows
+
     def answer(self, i: int) -> str:
         value, names = self.tree.nodes[i].value, self.tree.output_names
         if self.tree.task == "classification":
@@ -242,7 +252,7 @@ class _Drawing:
             values = ", ".join(f"{shortened(name, 60)} {value:.1%}" for name, value in pairs)
         else:
             values = ", ".join(f"{shortened(name, 60)} {number(value, 6)}" for name, value in pairs[:8])
-        return f"{shortened(head, 400)}; {plural(_whole(node.rows), 'row')}; {values}"
+        return f"{shortened(head, 400)}; {plural(round(node.rows), 'row')}; {values}"
 
     def bar(self, i: int, tall: float) -> list[Markup]:
         value, left, width = self.tree.nodes[i].value, 11.0, BOX_WIDTH - 22.0
@@ -271,7 +281,3 @@ def _shares(value: Sequence[float], left: float, top: float, width: float) -> li
             out.append(element("rect", {"class": f"k{c % 8}", "x": at, "y": top, "width": part, "height": 5}))
         at += part
     return out
-
-
-def _whole(rows: float) -> float:
-    return round(rows)

@@ -33,9 +33,11 @@ _ATTRIBUTES = {
     "form": {"prefix", "infix", "postfix"},
     "displaystyle": {"true", "false"},
     "separator": {"true", "false"},
-    "style": {"text-align: left", "text-align: right", "text-align:left", "text-align:right"},
 }
-_LENGTH = re.compile(r"\d(\.\d+)?em")
+_PATTERNS = {
+    "width": re.compile(r"\d(\.\d+)?em"),
+    "style": re.compile(r"(text-align: ?(-webkit-)?(left|right|center);?)+"),
+}
 MAX_BYTES = 60_000
 
 
@@ -104,7 +106,7 @@ def _written(element: ElementTree.Element) -> Markup:
     kept = "".join(
         f' {key}="{escape(value)}"'
         for key, value in element.attrib.items()
-        if value in _ATTRIBUTES.get(key, ()) or (key == "width" and _LENGTH.fullmatch(value))
+        if value in _ATTRIBUTES.get(key, ()) or (key in _PATTERNS and _PATTERNS[key].fullmatch(value))
     )
     inside = "".join(f"{_written(child)}{escape(child.tail or '')}" for child in element)
     return Markup(f"<{name}{kept}>{escape(element.text or '')}{inside}</{name}>")  # noqa: S704

@@ -53,6 +53,7 @@ LEAST_ROWS_TO_SPLIT = 40
 SMOOTHING_OF_LABELS = 0.01
 SMOOTHING_OF_PROBABILITIES = 0.001
 SECONDS_AN_EVALUATION = 2.5e-5
+LARGEST = 1e75
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def fit_formula(
     )
     rng = as_generator(random_state)
     rows = rows.distinct()
+    _refuse_extremes(rows)
     link = _link(rows)
     scores = 1 if link == "logistic" else rows.n_outputs
     if options.max_complexity < scores:
@@ -111,6 +113,19 @@ def fit_formula(
     models = joined(judge, fronts, options.max_complexity)
     front, chosen = build_front(judge, models, features, blank, options.max_complexity)
     return tuple(front), chosen
+
+
+def _refuse_extremes(rows: TrainingRows) -> None:
+    """Numbers whose squares or products do not fit a float64 are the user's to rescale."""
+    for name, values in (("X", rows.values), ("y", rows.targets)):
+        most = float(np.abs(values).max())
+        if most > LARGEST:
+            raise InputError(f"formulas need numbers up to {LARGEST:g} in {name}; got {most:g}. Change the unit.")
+    spread = np.ptp(rows.targets, axis=0)
+    if ((spread > 0) & (spread < 1.0 / LARGEST)).any():
+        raise InputError(
+            f"formulas need differences in y above {1 / LARGEST:g}; got {spread.min():g}. Change the unit."
+        )
 
 
 def _link(rows: TrainingRows) -> Any:

@@ -124,7 +124,21 @@ def _from_product(c: float, factors: Sequence[tuple[Core, float]]) -> Formula:
         return constant(c)
     if core[0] == "*" and len(core[1]) == 1 and core[1][0][1] == 1.0:
         return scale(core[1][0][0], c)
+    if core[0] == "*":
+        c, core = _with_few_signs(c, core)
     return ("+", 0.0, ((c, core),))
+
+
+def _with_few_signs(c: float, core: Core) -> tuple[float, Core]:
+    """The same product with signs moved between the coefficient and the sums in it, so that few are read."""
+    factors = list(core[1])
+    for i, (base, p) in enumerate(factors):
+        if base[0] != "+" or p % 2.0 != 1.0:
+            continue
+        led_by_minus = any(sign == -1.0 for sign, _ in base[2]) and not any(sign == 1.0 for sign, _ in base[2])
+        if c == -1.0 or (led_by_minus and c != 1.0):
+            factors[i], c = (scale(base, -1.0), p), -c
+    return c, ("*", tuple(factors))
 
 
 def multiply(left: Formula, right: Formula) -> Formula:

@@ -30,12 +30,16 @@ from limbeck.students._formula_fit import (
     run_tape,
     values_of,
 )
+from limbeck.students._formula_growth import PERFECT
 from limbeck.students._formula_rounding import round_constants
 
 MAX_MEMBERS = 40
 ROUNDING_SHARE = 2e-3
 ROUNDING_FLOOR = 1e-9
 MOST_LOST = 5e-3
+"""The chosen member gives up at most this share of what the best member gains over the shortest."""
+LEAST_STEP = 5e-4
+"""By this share of the same a member must beat the shorter ones."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,7 @@ def joined(judge: Judge, fronts: Sequence[Sequence[Formula]], max_symbols: int) 
             ((now[o][1] - member[1]) / (member[0] - now[o][0]), o, member)
             for o, option in enumerate(options)
             for member in option
-            if 0 < member[0] - now[o][0] <= room and member[1] < now[o][1]
+            if 0 < member[0] - now[o][0] <= room and member[1] < now[o][1] - PERFECT
         ]
         if not steps:
             return _thinned(path)
@@ -275,7 +279,11 @@ def build_front(
             score = _score(judge, loss)
             scored.append((FormulaMember(readable, readable.complexity, score, judge.bic(formulas)), losses))
     scored.sort(key=lambda item: (item[0].complexity, -item[0].score))
-    front = [item for i, item in enumerate(scored) if all(item[0].score > other.score for other, _ in scored[:i])]
+    span = max(member.score for member, _ in scored) - scored[0][0].score
+    front = scored[:1]
+    for member, losses in scored[1:]:
+        if member.score > front[-1][0].score + LEAST_STEP * span:
+            front.append((member, losses))
     return [member for member, _ in front], _chosen(judge, front)
 
 

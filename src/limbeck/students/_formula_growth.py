@@ -50,6 +50,8 @@ TRIES_A_LENGTH = 2
 TRIES_A_STEP = 18
 LEAST_GAIN = 1e-4
 """A longer formula is kept where it is better by this share of the loss."""
+PERFECT = 1e-13
+"""Differences of the loss below this are rounding errors (a constant formula costs about 0.5)."""
 STEP_COST = 10
 """What the judgement of a step costs, in refits."""
 
@@ -141,7 +143,7 @@ class Archive:
         least = np.inf
         for length in sorted(self.entries):
             loss = self.entries[length].loss
-            if loss < least - LEAST_GAIN * abs(least) or not lengths:
+            if not lengths or loss < least - LEAST_GAIN * abs(least) - PERFECT:
                 lengths.append(length)
                 least = loss
         return lengths
@@ -153,8 +155,9 @@ class Archive:
     def run(self) -> None:
         """Grow every formula of the front, again and again, until none is new or the budget is spent."""
         while not self.budget.spent():
-            todo = [n for n in self.front() if not self.entries[n].grown]
-            if not todo:
+            front = self.front()
+            todo = [n for n in front if not self.entries[n].grown]
+            if not todo or self.entries[front[-1]].loss <= PERFECT:
                 return
             for length in todo:
                 if not self.entries[length].grown and not self.budget.spent():

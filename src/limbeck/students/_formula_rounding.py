@@ -31,6 +31,8 @@ def round_constants(
 ) -> np.ndarray:
     """The constants, rounded so that the loss rises by at most the tolerance; as they are where that can't be.
 
+    Where the expansion misleads (a loss that is almost flat), all are cut to the same number of digits.
+
     Parameters
     ----------
     theta : array ``(p,)``
@@ -51,6 +53,10 @@ def round_constants(
         if np.isfinite(after) and after <= before + tolerance:
             return rounded
         share /= 8.0
+    for digits in range(2, MOST_DIGITS):
+        rounded = np.array([float(f"{value:.{digits}g}") for value in theta])
+        if loss_at(rounded) <= before + tolerance:
+            return rounded
     return theta
 
 
@@ -74,13 +80,15 @@ def _rounded(theta: np.ndarray, hessian: np.ndarray, share: float) -> np.ndarray
 
 
 def shortest(value: float, room: float) -> float:
-    """The number with the fewest significant digits within `room` of `value`; never zero.
+    """The number with the fewest significant digits within `room` of `value`; zero where that is near enough.
 
     Examples
     --------
-    >>> shortest(0.98765, 0.02), shortest(1234.56, 3.0)
-    (1.0, 1235.0)
+    >>> shortest(0.98765, 0.02), shortest(1234.56, 3.0), shortest(1e-17, 1e-9)
+    (1.0, 1235.0, 0.0)
     """
+    if abs(value) <= room:
+        return 0.0
     for digits in range(1, MOST_DIGITS + 1):
         short = float(f"{value:.{digits}g}")
         if abs(short - value) <= room:

@@ -197,7 +197,7 @@ def sampled_rows(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.nd
     if len(weights) <= n and np.ptp(weights) == 0.0:
         return np.sort(order)
     ends = np.cumsum(weights[order])
-    n = min(n, max(len(weights), int(weights.sum() / weights.min())))
+    n = int(min(n, max(len(weights), ends[-1] / weights.min())))
     marks = (np.arange(n) + rng.random()) * (ends[-1] / n)
     return np.sort(order[np.minimum(np.searchsorted(ends, marks, side="right"), len(order) - 1)])
 

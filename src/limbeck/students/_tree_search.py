@@ -7,8 +7,8 @@ the tree then needs more leaves for the same rule, or misses it.
 
 Departures
 ----------
-The starts are compared on at most 2,000 rows; only the best of them is grown on all rows, and kept only where it is better
-there too.
+The starts are compared on at most 2,000 rows; only the best of them is grown on all rows, and kept only where it is
+better there too.
 
 Checked
 -------
@@ -59,12 +59,17 @@ def searched(material: Material, budget: int, price: float, seed: int) -> Branch
 
 
 def polished(material: Material, root: Branch, budget: int, price: float, seed: int) -> Branch:
-    """The tree refined, and leaves that this freed spent again."""
+    """The tree refined, leaves that this freed spent again, and leaves that it can do without taken away."""
     root = refined(material, root)
     for _ in range(ROUNDS):
         if root.n_leaves >= budget:
             break
         root = refined(material, regrown(material, root, budget, price, seed))
+    while root.n_leaves > 1:
+        fewer = refined(material, pruned(material, root, root.n_leaves - 1, 0.0))
+        if tree_loss(material, fewer) > tree_loss(material, root) + price:
+            break
+        root = fewer
     return root
 
 

@@ -13,7 +13,7 @@
   function Tree(figure) {
     const index = Number(figure.dataset.tree);
     const canvas = figure.querySelector(".canvas");
-    const svg = figure.querySelector("svg");
+    const svg = figure.querySelector(".tree-svg");
     const detail = figure.querySelector(".tree-detail");
     const boxWidth = Number(svg.dataset.box);
     const [column, pitch] = svg.dataset.pitch.split(" ").map(Number);

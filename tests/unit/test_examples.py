@@ -1,0 +1,34 @@
+"""Every example and every benchmark runs, the slow ones on the least that shows they do."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from limbeck import datasets
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+NEEDS = {"adult.py": "adult"}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    needed = NEEDS.get(name)
+    if needed is not None and needed not in set(datasets.available()["name"]):
+        pytest.skip(f"{name} needs the data set {needed!r}: set LIMBECK_DATA")
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "fidelity" in out
+    assert "if " in out
+
+
+def test_benchmark_of_munge() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.munge", "--quick"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "x the plain loop" in ran.stdout
