@@ -26,9 +26,9 @@ import importlib.metadata
 import numbers
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -54,7 +54,17 @@ STUDENTS: dict[str, tuple[str, str]] = {
 }
 """The families that `distill` fits unless told otherwise, and their estimators."""
 
-Check = Callable[[Case], Finding]
+
+class Check(Protocol):
+    """A reality check: a code, a title, and a call that gives a finding."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __call__(self, case: Case) -> Finding:
+        """The finding for one readable model."""
+
+
 _Labelled = tuple[Table, np.ndarray, np.ndarray]
 """Rows, the teacher's answers on them, and weights."""
 
@@ -533,8 +543,7 @@ def _checked(check: Check, case: Case) -> Finding:
     try:
         return check(case)
     except LimbeckError as error:
-        code, title = getattr(check, "code", "RC000"), getattr(check, "title", "")
-        return Finding(code, "inconclusive", None, None, None, f"could not be run: {error}", title)
+        return Finding(check.code, "inconclusive", None, None, None, f"could not be run: {error}", check.title)
 
 
 def _judge_quickly(
@@ -542,9 +551,17 @@ def _judge_quickly(
 ) -> None:
     """After an interruption: the fidelity of every student that is done, which asks the teacher nothing."""
     for name in setting.students:
-        if isinstance(fitted.get((name, 0)), _Fitted) and not findings.get(name):
-            quick = next((check for check in setting.checks if isinstance(check, Fidelity)), Fidelity())
-            findings[name] = [quick(_case(setting, name, fitted))]
+        if isinstance(fitted.get((name, 0)), _Fitted):
+            case = _case(setting, name, fitted)
+            done = {finding.code: finding for finding in findings.get(name, ())}
+            findings[name] = [
+                done[check.code] if check.code in done else check(case) if isinstance(check, Fidelity) else _cut(check)
+                for check in setting.checks
+            ]
+
+
+def _cut(check: Check) -> Finding:
+    return Finding(check.code, "inconclusive", None, None, None, "not run: the run was interrupted", check.title)
 
 
 def _selection_rows(setting: _Setting) -> tuple[Table, np.ndarray]:

@@ -23,6 +23,8 @@ from limbeck._core.tables import Table
 from limbeck.readable import evaluate, readable_from_dict
 
 SMALL: dict[str, dict[str, Any]] = {
+    "FormulaClassifier": {"max_complexity": 20, "max_evaluations": 300},
+    "FormulaRegressor": {"max_complexity": 20, "max_evaluations": 300},
     "NetworkClassifier": {"hidden_layer_sizes": (8,), "max_epochs": 20},
     "NetworkRegressor": {"hidden_layer_sizes": (8,), "max_epochs": 20},
     "TreeClassifier": {},
@@ -32,7 +34,12 @@ SMALL: dict[str, dict[str, Any]] = {
 
 REGRESSORS = [name for name in SMALL if name.endswith("Regressor")]
 CLASSIFIERS = [name for name in SMALL if name.endswith("Classifier")]
-LEARNS_LITTLE = {"NetworkClassifier": {"max_epochs": 150}, "NetworkRegressor": {"max_epochs": 150}}
+LEARNS_LITTLE: dict[str, dict[str, Any]] = {
+    "FormulaClassifier": {"max_evaluations": 3_000},
+    "FormulaRegressor": {"max_evaluations": 3_000},
+    "NetworkClassifier": {"max_epochs": 150},
+    "NetworkRegressor": {"max_epochs": 150},
+}
 """What a student needs beyond `SMALL` where a test asks how well it learns."""
 
 every = pytest.mark.parametrize("name", SMALL)

@@ -21,9 +21,7 @@ from limbeck.queries import Munge
 from limbeck.readable import TreeReadable
 from limbeck.simulate import World, planted_mixed, planted_tree
 from limbeck.students import NetworkClassifier, NetworkRegressor, TreeClassifier, TreeRegressor
-
-FOUND = (0, 1, 2, 5, 6, 8)
-"""Seeds of planted trees of four leaves whose first condition explains something by itself."""
+from limbeck.training import train_default
 
 
 def thresholds(tree: TreeReadable) -> dict[str, tuple[float, ...]]:
@@ -45,7 +43,7 @@ def is_planted(tree: TreeReadable, world: World, near: float) -> bool:
     return max(gaps) <= near and np.abs(tree(world.X)[:, 0] - world.function(world.X)).mean() < near
 
 
-@pytest.mark.parametrize("seed", FOUND)
+@pytest.mark.parametrize("seed", range(12))
 def test_a_planted_tree_is_found_exactly(seed: int) -> None:
     world = planted_tree(1_000, 5, random_state=seed)
     tree = TreeRegressor(random_state=0).fit(world.X, world.y).readable_
@@ -56,18 +54,18 @@ def test_a_planted_tree_is_found_exactly(seed: int) -> None:
     for column, threshold in inner:
         planted = min(world.thresholds[f"x{column}"], key=lambda cut: abs(cut - threshold))
         between = (world.X[:, column] > min(planted, threshold)) & (world.X[:, column] <= max(planted, threshold))
-        assert between.sum() <= 8  # rows of other branches: none of this condition's own
+        assert between.sum() <= 8  # rows of other branches only: this condition's own are where they belong
     assert all(len(f"{threshold:g}") <= 6 for _, threshold in inner)
 
 
-@pytest.mark.parametrize("seed", FOUND[:3])
+@pytest.mark.parametrize("seed", range(4))
 def test_a_planted_tree_is_found_under_noise(seed: int) -> None:
     world = planted_tree(2_000, 5, noise=0.3, random_state=seed)
     tree = TreeRegressor(4, random_state=0).fit(world.X, world.y).readable_
     assert is_planted(tree, world, 0.05)
 
 
-@pytest.mark.parametrize("seed", FOUND[:3])
+@pytest.mark.parametrize("seed", range(4))
 def test_wrong_trees_are_told_from_planted_ones(seed: int) -> None:
     """Another world's tree, the tree of shuffled answers, and the planted tree with one threshold moved."""
     world = planted_tree(1_000, 5, random_state=seed)
@@ -87,17 +85,17 @@ def test_wrong_trees_are_told_from_planted_ones(seed: int) -> None:
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_over_planted_trees_it_beats_greedy_growth(depth: int) -> None:
-    """Twelve worlds, some of which no greedy search can read: on average half of the greedy tree's error is gone."""
+    """Eight worlds, some of which a greedy search can't read: more than half of its error is gone."""
     fresh = np.random.default_rng(99).uniform(size=(2_000, 6))
     ours, greedy = [], []
-    for seed in range(12):
+    for seed in range(8):
         world = planted_tree(1_000, 6, depth=depth, random_state=seed)
         truth, leaves = world.function(fresh), 2**depth
         ours.append(r2_score(truth, TreeRegressor(leaves, random_state=0).fit(world.X, world.y).predict(fresh)))
         plain = DecisionTreeRegressor(max_leaf_nodes=leaves, min_samples_leaf=5, random_state=0)
         greedy.append(r2_score(truth, plain.fit(world.X, world.y).predict(fresh)))
-    assert 1 - np.mean(ours) < 0.85 * (1 - np.mean(greedy))
-    assert np.mean(np.array(ours) > np.array(greedy) - 0.01) > 0.8
+    assert 1 - np.mean(ours) < 0.5 * (1 - np.mean(greedy))
+    assert (np.array(ours) > np.array(greedy) - 0.01).all()
 
 
 def test_levels_and_threshold_of_a_mixed_world_are_found() -> None:
@@ -187,7 +185,7 @@ def pruned_by_scikit_learn(X: np.ndarray, Y: np.ndarray, leaves: int) -> Decisio
 
 @pytest.mark.parametrize("load", [load_diabetes, load_wine, load_breast_cancer], ids=lambda load: load.__name__)
 def test_at_the_same_number_of_leaves_it_is_as_faithful_as_scikit_learn(load: Any) -> None:
-    """Trees on a network's answers: no worse on the rows fitted, and on held-out rows over four splits."""
+    """Trees on a network's answers: no worse on the rows fitted, and next to no worse on held-out rows."""
     X, y = load(return_X_y=True)
     regression = load is load_diabetes
     gaps = []
@@ -208,7 +206,7 @@ def test_at_the_same_number_of_leaves_it_is_as_faithful_as_scikit_learn(load: An
         spread = ((answers - answers.mean(axis=0)) ** 2).sum()
         assert ((tree(train) - answers) ** 2).sum() <= ((fitted - answers) ** 2).sum() + 2e-3 * spread
         gaps.append(r2_score(truth, tree(held)) - r2_score(truth, theirs.predict(held).reshape(truth.shape)))
-    assert np.mean(gaps) > -0.01
+    assert np.mean(gaps) > -0.02
 
 
 @pytest.fixture(scope="module")
@@ -218,10 +216,9 @@ def concrete() -> list[tuple[pd.DataFrame, np.ndarray, pd.DataFrame, np.ndarray]
     out = []
     for seed in range(3):
         train, held, y, _ = train_test_split(data.X, data.y, test_size=0.2, random_state=seed)
-        network = MLPRegressor(hidden_layer_sizes=(64, 64), max_iter=400, learning_rate_init=3e-3, random_state=seed)
-        teacher = quietly(network, train.to_numpy(), np.asarray(y).ravel())
+        teacher = train_default(train, y, "regression", random_state=seed)
         rows = pd.concat([train, Munge().sample(train, 10_000, seed)], ignore_index=True)
-        out.append((rows, teacher.predict(rows.to_numpy()), held, teacher.predict(held.to_numpy())))
+        out.append((rows, teacher.predict(rows), held, teacher.predict(held)))
     return out
 
 

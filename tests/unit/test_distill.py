@@ -149,7 +149,8 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     result = quick(students={"tree": TreeRegressor(), "network": NetworkRegressor(max_epochs=2)})
     assert not result.complete
     assert [candidate.name for candidate in result.candidates] == ["tree"]
-    assert [finding.code for finding in result.candidates[0].findings] == ["RC001"]
+    assert [(f.code, f.status) for f in result.candidates[0].findings] == [("RC001", "pass"), ("RC004", "inconclusive")]
+    assert result.candidates[0].verdict.startswith("use with care: RC004 inconclusive")
     assert result.run["notes"] == ["student 'network' was not reached"]
     assert not limbeck.load(result.save(tmp_path / "run")).complete
 
@@ -257,6 +258,46 @@ def test_bad_inputs(case: str) -> None:
     given, kind, message = BAD[case]
     with pytest.raises(kind, match=message):
         quick(**{"teacher": good, **given})
+
+
+HOSTILE: dict[str, Any] = {
+    "an unknown operation": ["__import__('os').system", 1],
+    "deep nesting": [],
+    "a column that is not there": ["x", 9],
+    "a name for a number": "os.system('true')",
+    "an object": {"__reduce__": "x"},
+    "a step": ["t", 0],
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_formula_is_refused_and_not_run(tmp_path: Path, case: str) -> None:
+    folder = quick(students={"formula": FormulaRegressor(max_evaluations=300)}, checks=[]).save(tmp_path / "run")
+    path = folder / "students/formula.json"
+    document = json.loads(path.read_text())
+    expression: Any = HOSTILE[case]
+    if case == "deep nesting":
+        for _ in range(600):
+            expression = ["exp", expression or ["x", 0]]
+    document["readable"]["expressions"] = [expression]
+    path.write_text(json.dumps(document))
+    with pytest.raises(StorageError, match="is damaged"):
+        limbeck.load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"left": 0}, {"left": 99}, {"column": 7}, {"value": ["x"]}, {"levels": [5]}, {"threshold": None}, {"right": 1}],
+    ids=str,
+)
+def test_a_damaged_tree_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = quick(checks=[]).save(tmp_path / "run")
+    path = folder / "students/tree.json"
+    document = json.loads(path.read_text())
+    document["readable"]["nodes"][0].update(change)
+    path.write_text(json.dumps(document))
+    with pytest.raises(StorageError, match="is damaged"):
+        limbeck.load(folder)
 
 
 def test_a_missing_folder_is_said() -> None:

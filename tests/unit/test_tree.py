@@ -16,10 +16,12 @@ from sklearn.tree import DecisionTreeRegressor
 from limbeck._core.errors import InputError
 from limbeck._core.tables import Column, Schema, Table
 from limbeck.readable import TreeReadable
+from limbeck.simulate import planted_tree
 from limbeck.students import TreeClassifier, TreeRegressor
 from limbeck.students._tree import rounded_probabilities
 from limbeck.students._tree_growth import Branch, Material, best_pruning, grown, level_ranks, prepared, regrown
 from limbeck.students._tree_refine import refined, shortened, simplest_between, tree_loss
+from limbeck.students._tree_search import polished, searched
 
 
 def material_of(X: Any, y: np.ndarray, *, min_leaf: float = 1, weights: np.ndarray | None = None) -> Material:
@@ -163,6 +165,44 @@ def split(material: Material, rows: np.ndarray, parts: list[tuple[int, float]]) 
     below = (parts[1:2], parts[2:3]) if len(parts) > 1 else ([], [])
     children = [split(material, side, part) for side, part in zip((rows[goes], rows[~goes]), below, strict=True)]
     return Branch(rows, mean, column, threshold, frozenset(), *children)
+
+
+# Search
+
+
+def exclusive_or() -> tuple[np.ndarray, np.ndarray]:
+    X = np.random.default_rng(3).uniform(size=(800, 4))
+    return X, np.where(X[:, 0] <= 0.5, X[:, 1] > 0.55, X[:, 1] <= 0.45).astype(float)
+
+
+def test_a_tree_that_greedy_growth_misses_is_found() -> None:
+    """The planted root explains less by itself than a condition below it does."""
+    world = planted_tree(800, 5, random_state=5)
+    material = material_of(world.X, world.y, min_leaf=5)
+    assert tree_loss(material, grown(material, 4, 0.0, 0)) > 0.01 * material.spread
+    found = searched(material, 4, 0.0, 0)
+    assert tree_loss(material, found) == pytest.approx(0.0, abs=1e-9)
+    assert found.n_leaves == 4
+
+
+def test_spare_leaves_are_taken_away() -> None:
+    """No first condition explains anything, so greedy growth needs many leaves; in the end four are left."""
+    X, y = exclusive_or()
+    assert grown(material_of(X, y, min_leaf=5), 32, 1e-4 * len(X), 0).n_leaves > 4
+    tree = TreeRegressor(32, random_state=0).fit(X, y)
+    assert tree.n_leaves_ == 4
+    assert tree.score(X, y) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_searching_is_never_worse_than_the_greedy_start(seed: int) -> None:
+    X, y = wavy(seed)
+    material = material_of(X, y, min_leaf=5)
+    greedy = polished(material, grown(material, 12, 0.0, seed), 12, 0.0, seed)
+    found = searched(material, 12, 0.0, seed)
+    costs = [tree_loss(material, tree) / material.spread + 1e-3 * tree.n_leaves for tree in (found, greedy)]
+    assert costs[0] <= costs[1] + 1e-9
+    assert found.n_leaves <= 12
 
 
 # Thresholds

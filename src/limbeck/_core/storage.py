@@ -252,7 +252,10 @@ def read_run(folder: str | Path) -> RunDocuments:
     students = {}
     for name in names:
         tensors = _read_tensors(folder, f"students/{name}.safetensors")
-        students[name] = _put_arrays(_read_json(folder, f"students/{name}.json"), tensors)
+        try:
+            students[name] = _put_arrays(_read_json(folder, f"students/{name}.json"), tensors)
+        except RecursionError:
+            raise StorageError(f"students/{name}.json in {folder} is damaged: it is nested too deep") from None
     return RunDocuments(run, _read_json(folder, "results.json"), students, _read_tensors(folder, "rows.safetensors"))
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,33 +86,27 @@ def fit_formula(
         _whole("max_rows", max_rows, 2),
         n_jobs,
     )
-    rng = as_generator(random_state)
+    rng, link = as_generator(random_state), _link(rows)
+    scores = 1 if link == "logistic" else rows.n_outputs
     rows = rows.distinct()
     _refuse_extremes(rows)
-    link = _link(rows)
-    scores = 1 if link == "logistic" else rows.n_outputs
-    if options.max_complexity < scores:
-        raise InputError(
-            f"max_complexity counts the symbols of all {scores} formulas, one for each output or class; at least "
-            f"{scores} are required, and about 15 for each to say anything; got {max_complexity}"
-        )
+    _refuse_crowding(scores, options.max_complexity)
     train, valid = _split(rows, rng)
-    features = build_features(rows.table.schema, train.values, train.targets, train.weights)
     shuffled = _shuffled(rows, rng)
-    tasks = _tasks(train, feature_matrix(features, train.values), features, shuffled, options)
+    features = build_features(rows.table.schema, train.values, train.targets, train.weights)
+    X, guard = feature_matrix(features, train.values), feature_matrix(features, shuffled)
+    tasks = _tasks(train, X, guard, tuple(feature.symbols for feature in features), options)
     fronts = find_formulas(tasks, [int(s) for s in rng.integers(2**31 - 1, size=len(tasks))], n_jobs)
     judge = Judge(
-        _part(train, feature_matrix(features, train.values)),
+        _part(train, X),
         _part(valid, feature_matrix(features, valid.values)),
-        _columns(feature_matrix(features, shuffled)),
+        _columns(guard),
         _variances(train),
         link,
         tuple(feature.symbols for feature in features) or (1,),
     )
     blank = FormulaReadable(rows.table.schema, rows.task, rows.output_names, (sp.Float(0.0),) * scores, link)
-    models = joined(judge, fronts, options.max_complexity)
-    front, chosen = build_front(judge, models, features, blank, options.max_complexity)
-    return tuple(front), chosen
+    return build_front(judge, joined(judge, fronts, options.max_complexity), features, blank, options.max_complexity)
 
 
 def _refuse_extremes(rows: TrainingRows) -> None:
@@ -125,6 +119,14 @@ def _refuse_extremes(rows: TrainingRows) -> None:
     if ((spread > 0) & (spread < 1.0 / LARGEST)).any():
         raise InputError(
             f"formulas need differences in y above {1 / LARGEST:g}; got {spread.min():g}. Change the unit."
+        )
+
+
+def _refuse_crowding(scores: int, max_complexity: int) -> None:
+    if max_complexity < scores:
+        raise InputError(
+            f"max_complexity counts the symbols of all {scores} formulas, one for each output or class; at least "
+            f"{scores} are required, and about 15 for each to say anything; got {max_complexity}"
         )
 
 
@@ -177,38 +179,30 @@ def _variances(rows: TrainingRows) -> np.ndarray:
 
 
 def _tasks(
-    rows: TrainingRows, X: np.ndarray, features: Sequence[Any], shuffled: np.ndarray, options: _Options
+    rows: TrainingRows, X: np.ndarray, guard: np.ndarray, costs: tuple[int, ...], options: _Options
 ) -> list[Task]:
     """One search an output; the budgets are shared."""
-    targets = rows.targets
-    if rows.task == "classification":
+    targets, classify = rows.targets, rows.task == "classification"
+    if classify:
         labels = bool(np.isin(targets, (0.0, 1.0)).all())
         share = SMOOTHING_OF_LABELS if labels else SMOOTHING_OF_PROBABILITIES
         targets = (1.0 - share) * targets + share / rows.n_outputs
         targets = targets[:, 1:] if rows.n_outputs == 2 else targets
-    k = targets.shape[1]
-    longest = (
-        options.max_complexity if k == 1 else min(options.max_complexity - k + 1, 10 + 2 * options.max_complexity // k)
+    k, most = targets.shape[1], options.max_complexity
+    task = Task(
+        X,
+        costs,
+        targets[:, 0],
+        rows.weights,
+        classify,
+        guard,
+        options.operators,
+        most if k == 1 else min(most - k + 1, 10 + 2 * most // k),
+        options.max_rows,
+        options.max_evaluations / k,
+        None if options.budget_s is None else 0.9 * options.budget_s / k,
     )
-    guard = feature_matrix(tuple(features), shuffled)
-    costs = tuple(feature.symbols for feature in features)
-    seconds = None if options.budget_s is None else 0.9 * options.budget_s / k
-    return [
-        Task(
-            X,
-            costs,
-            np.ascontiguousarray(target),
-            rows.weights,
-            rows.task == "classification",
-            guard,
-            options.operators,
-            longest,
-            options.max_rows,
-            options.max_evaluations / k,
-            seconds,
-        )
-        for target in targets.T
-    ]
+    return [replace(task, target=np.ascontiguousarray(target)) for target in targets.T]
 
 
 def _whole(name: str, value: Any, least: int) -> int:

@@ -160,9 +160,7 @@ def power(formula: Formula, p: float) -> Formula:
             return constant(float(np.power(np.float64(formula[1]), p)))
     c, factors = _as_product(formula)
     if float(p).is_integer():
-        if all(float(q).is_integer() for _, q in factors):
-            return _from_product(c**p, [(base, q * p) for base, q in factors])
-        return _from_product(c**p, [(_base_of(factors), p)])
+        return _from_product(c**p, [(base, q * p) for base, q in factors])
     base = _base_of(factors)
     if c < 0:
         base = ("+", 0.0, ((-1.0, _core_of(factors)),))
@@ -242,7 +240,9 @@ def _refill_core(core: Core, values: Iterator[float]) -> Core:
 
 def rebuild(formula: Formula) -> Formula:
     """The formula built again, so that constants that became 0 or 1 and equal cores are merged away."""
-    return add(constant(formula[1]), *(scale(_rebuild_core(core), c) for c, core in formula[2]))
+    whole = add(constant(formula[1]), *(scale(_rebuild_core(core), c) for c, core in formula[2]))
+    terms = tuple(_with_few_signs(c, core) if core[0] == "*" else (c, core) for c, core in whole[2])
+    return ("+", whole[1], terms)
 
 
 def _rebuild_core(core: Core) -> Formula:
@@ -305,6 +305,8 @@ def _core_symbols(core: Core, costs: Sequence[int]) -> int:
 
 def _product_symbols(factors: Sequence[tuple[Core, float]], coefficient: bool, costs: Sequence[int]) -> int:
     """A product's factors, its operators, and the coefficient or the 1 that a lone divisor stands under."""
+    if len(factors) == 1 and not coefficient and factors[0][1] < 0 and factors[0][1] != -1.0:
+        return _core_symbols(factors[0][0], costs) + 2
     total = len(factors) - 1
     for base, p in factors:
         total += _core_symbols(base, costs) + {1.0: 0, 0.5: 1}.get(abs(p), 2)

@@ -2,7 +2,7 @@
 
 Source
 ------
-The choice is the one-standard-error rule [Breiman1984]_, on the paired differences to the best member.
+The choice is the one-standard-error rule of Breiman1984, on the paired differences to the best member.
 
 Cost
 ----
@@ -38,8 +38,8 @@ ROUNDING_SHARE = 2e-3
 ROUNDING_FLOOR = 1e-9
 MOST_LOST = 5e-3
 """The chosen member gives up at most this share of what the best member gains over the shortest."""
-LEAST_STEP = 5e-4
-"""By this share of the same a member must beat the shorter ones."""
+LEAST_STEP = 2e-3
+"""By this share of its error a member must beat the shorter ones."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def build_front(
     features: Sequence[Feature],
     blank: FormulaReadable,
     max_symbols: int,
-) -> tuple[list[FormulaMember], FormulaMember]:
+) -> tuple[tuple[FormulaMember, ...], FormulaMember]:
     """The members that no shorter one beats on the validation rows, and the one that is chosen.
 
     `blank` is a readable of the right schema, names and link; its expressions are replaced.
@@ -279,12 +279,13 @@ def build_front(
             score = _score(judge, loss)
             scored.append((FormulaMember(readable, readable.complexity, score, judge.bic(formulas)), losses))
     scored.sort(key=lambda item: (item[0].complexity, -item[0].score))
-    span = max(member.score for member, _ in scored) - scored[0][0].score
+    floor = float(judge.valid.weights @ _entropy(judge.valid.targets)) if judge.link != "identity" else 0.0
     front = scored[:1]
     for member, losses in scored[1:]:
-        if member.score > front[-1][0].score + LEAST_STEP * span:
+        before, now = (float(judge.valid.weights @ each) - floor for each in (front[-1][1], losses))
+        if now < (1.0 - LEAST_STEP) * before:
             front.append((member, losses))
-    return [member for member, _ in front], _chosen(judge, front)
+    return tuple(member for member, _ in front), _chosen(judge, front)
 
 
 def _score(judge: Judge, loss: float) -> float:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,15 @@ MAX_LENGTH = 30
 MAX_DEPTH = 10
 POPULATION = 500
 LOCAL_STEPS = 1
+
+
+class Node(NamedTuple):
+    """A node of a tree, after its operands."""
+
+    kind: str
+    value: float
+    arity: int
+    hash: int
 
 
 def evolve(
@@ -55,10 +64,11 @@ def evolve(
         pilot, begin = 2_000.0, time.monotonic()
         _run_pyoperon(Z, (y - middle) / width, operators, pilot, seed)
         evaluations = max(pilot, pilot * seconds / max(time.monotonic() - begin, 1e-3))
+    trees, hashes = _run_pyoperon(Z, (y - middle) / width, operators, evaluations, seed)
+    inputs = {name: scale(add(feature(j), constant(-shift[j])), 1.0 / spread[j]) for j, name in enumerate(hashes)}
     found = []
-    for nodes, names in _run_pyoperon(Z, (y - middle) / width, operators, evaluations, seed):
-        inputs = [scale(add(feature(j), constant(-shift[j])), 1.0 / spread[j]) for j in range(X.shape[1])]
-        formula = _read_tree(nodes, {name: inputs[j] for j, name in enumerate(names)})
+    for nodes in trees:
+        formula = _read_tree(nodes, inputs)
         if formula is None:
             continue
         values = values_of(formula, list(X.T))
@@ -78,47 +88,24 @@ def _scaling(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _run_pyoperon(
     X: np.ndarray, y: np.ndarray, operators: frozenset[str], evaluations: float, seed: int
-) -> list[tuple[list[Any], list[int]]]:
+) -> tuple[list[list[Node]], list[int]]:
     """The trees of the last population that none shorter beats, as nodes, and the hash of each input.
 
-    pyoperon keeps bare pointers to what it is given: every object stays in a local name until the end of the run.
+    pyoperon keeps bare pointers to what it is given: every object stays in `kept` until the end of the run.
     """
     import pyoperon as op
 
-    dataset = op.Dataset(np.asfortranarray(np.column_stack([X, y])))
-    variables = sorted(dataset.Variables, key=lambda variable: variable.Index)
-    inputs = [variable.Hash for variable in variables[:-1]]
-    problem = op.Problem(dataset)
-    problem.TrainingRange = op.Range(0, dataset.Rows)
-    problem.TestRange = op.Range(dataset.Rows - 1, dataset.Rows)
-    problem.Target, problem.InputHashes = variables[-1], inputs
-    problem.ConfigurePrimitiveSet(_primitives(op, operators))
+    kept: list[Any] = []
+    budget = max(int(evaluations), 2)
+    problem, inputs = _problem(op, X, y, operators, kept)
     primitives = problem.PrimitiveSet
     creator = op.BalancedTreeCreator(primitives, inputs, 0.0)
     coefficients = op.NormalCoefficientInitializer()
     coefficients.ParameterizeDistribution(0, 1)
-    table, budget = op.DispatchTable(), max(int(evaluations), 2)
-    optimizer = op.LMOptimizer(table, problem, LOCAL_STEPS, 0)
-    fit, metric, length = None, op.R2(), op.LengthEvaluator(problem)
-    fit = op.Evaluator(problem, table, metric, True)
-    evaluator = op.MultiEvaluator(problem)
-    for part in (fit, length, evaluator):
-        part.Budget = budget
-    evaluator.Add(fit)
-    evaluator.Add(length)
-    comparison = op.CrowdedComparison()
-    female, male = op.TournamentSelector(comparison), op.TournamentSelector(comparison)
-    female.TournamentSize = male.TournamentSize = 5
-    reinserter = op.KeepBestReinserter(comparison)
-    crossover = op.SubtreeCrossover(0.9, MAX_DEPTH, MAX_LENGTH)
     mutations = _mutations(op, inputs, primitives, creator, coefficients)
-    mutation = op.MultiMutation()
-    for one in mutations:
-        mutation.Add(one, 1.0)
-    local = op.CoefficientOptimizer(optimizer)
-    generator = op.BasicOffspringGenerator(evaluator, crossover, mutation, female, male, local)
-    shortest = primitives.FunctionArityLimits()[0] + 1
+    generator, reinserter = _offspring(op, problem, mutations, budget, kept)
     starter = op.UniformLengthTreeInitializer(creator)
+    shortest = primitives.FunctionArityLimits()[0] + 1
     starter.ParameterizeDistribution(shortest, max(10, shortest))
     starter.MinDepth, starter.MaxDepth = 1, 1000
     population = int(np.clip(budget // 10, 20, POPULATION))
@@ -134,19 +121,68 @@ def _run_pyoperon(
         seed=seed,
         max_time=10**9,
     )
-    sorter, generator_of_numbers = op.RankSorter(), op.RandomGenerator(np.uint64(seed))
+    sorter, numbers = op.RankSorter(), op.RandomGenerator(np.uint64(seed))
     algorithm = op.NSGA2Algorithm(config, problem, starter, coefficients, generator, reinserter, sorter)
-    algorithm.Run(generator_of_numbers, None, 1, False)
-    best: dict[float, tuple[float, list[Any]]] = {}
-    for individual in list(algorithm.Individuals):
+    algorithm.Run(numbers, None, 1, False)
+    return _front(algorithm.Individuals), inputs
+
+
+def _problem(
+    op: Any, X: np.ndarray, y: np.ndarray, operators: frozenset[str], kept: list[Any]
+) -> tuple[Any, list[int]]:
+    dataset = op.Dataset(np.asfortranarray(np.column_stack([X, y])))
+    variables = sorted(dataset.Variables, key=lambda variable: variable.Index)
+    inputs = [variable.Hash for variable in variables[:-1]]
+    problem = op.Problem(dataset)
+    problem.TrainingRange = op.Range(0, dataset.Rows)
+    problem.TestRange = op.Range(dataset.Rows - 1, dataset.Rows)
+    problem.Target, problem.InputHashes = variables[-1], inputs
+    problem.ConfigurePrimitiveSet(_primitives(op, operators))
+    kept += [dataset, variables, problem]
+    return problem, inputs
+
+
+def _offspring(op: Any, problem: Any, mutations: list[Any], budget: int, kept: list[Any]) -> tuple[Any, Any]:
+    """How children are made and judged, and how they replace their parents."""
+    table, metric = op.DispatchTable(), op.R2()
+    fit, length = op.Evaluator(problem, table, metric, True), op.LengthEvaluator(problem)
+    evaluator = op.MultiEvaluator(problem)
+    for part in (fit, length, evaluator):
+        part.Budget = budget
+    evaluator.Add(fit)
+    evaluator.Add(length)
+    comparison = op.CrowdedComparison()
+    female, male = op.TournamentSelector(comparison), op.TournamentSelector(comparison)
+    female.TournamentSize = male.TournamentSize = 5
+    crossover = op.SubtreeCrossover(0.9, MAX_DEPTH, MAX_LENGTH)
+    mutation = op.MultiMutation()
+    for one in mutations:
+        mutation.Add(one, 1.0)
+    optimizer = op.LMOptimizer(table, problem, LOCAL_STEPS, 0)
+    local = op.CoefficientOptimizer(optimizer)
+    kept += [table, metric, fit, length, evaluator, comparison, female, male, crossover]
+    kept += [mutations, mutation, optimizer, local]
+    generator = op.BasicOffspringGenerator(evaluator, crossover, mutation, female, male, local)
+    return generator, op.KeepBestReinserter(comparison)
+
+
+def _copied(node: Any) -> Node:
+    kind = str(node.Type).rpartition(".")[2].lower()
+    return Node(kind, float(node.Value), int(node.Arity), int(node.HashValue))
+
+
+def _front(individuals: Any) -> list[list[Node]]:
+    """The nodes of the trees that none shorter beats, copied out of pyoperon's memory."""
+    best: dict[float, tuple[float, list[Node]]] = {}
+    for individual in list(individuals):
         loss, size = individual.GetFitness(0), individual.GetFitness(1)
         if math.isfinite(loss) and (size not in best or loss < best[size][0]):
-            best[size] = (loss, list(individual.Genotype.Nodes))
+            best[size] = (loss, [_copied(node) for node in individual.Genotype.Nodes])
     found, least = [], math.inf
     for size in sorted(best):
         if best[size][0] < least:
             least = best[size][0]
-            found.append((best[size][1], inputs))
+            found.append(best[size][1])
     return found
 
 
@@ -173,7 +209,7 @@ def _mutations(op: Any, inputs: list[int], primitives: Any, creator: Any, coeffi
     ]
 
 
-def _read_tree(nodes: Sequence[Any], inputs: dict[int, Formula]) -> Formula | None:
+def _read_tree(nodes: Sequence[Node], inputs: dict[int, Formula]) -> Formula | None:
     """The formula that a tree's nodes stand for, or None where its constants overflow."""
     try:
         with np.errstate(all="ignore"):
@@ -183,19 +219,18 @@ def _read_tree(nodes: Sequence[Any], inputs: dict[int, Formula]) -> Formula | No
     return formula
 
 
-def _read_node(nodes: Sequence[Any], at: int, inputs: dict[int, Formula]) -> tuple[Formula, int]:
+def _read_node(nodes: Sequence[Node], at: int, inputs: dict[int, Formula]) -> tuple[Formula, int]:
     """The formula at a position, and the position before it; a node's first operand stands right before the node."""
     node = nodes[at]
-    kind = str(node.Type).rpartition(".")[2].lower()
-    if kind == "constant":
-        return constant(float(node.Value)), at - 1
-    if kind == "variable":
-        return scale(inputs[node.HashValue], float(node.Value)), at - 1
+    if node.kind == "constant":
+        return constant(node.value), at - 1
+    if node.kind == "variable":
+        return scale(inputs[node.hash], node.value), at - 1
     parts, before = [], at - 1
-    for _ in range(node.Arity):
+    for _ in range(node.arity):
         part, before = _read_node(nodes, before, inputs)
         parts.append(part)
-    return _combined(kind, parts), before
+    return _combined(node.kind, parts), before
 
 
 def _combined(kind: str, parts: list[Formula]) -> Formula:

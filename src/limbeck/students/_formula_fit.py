@@ -2,7 +2,7 @@
 
 Source
 ------
-Levenberg-Marquardt with Marquardt's scaling [Marquardt1963]_, on the Gauss-Newton matrix of squared error or of
+Marquardt1963: Levenberg-Marquardt with Marquardt's scaling, on the Gauss-Newton matrix of squared error or of
 cross-entropy (there: Fisher scoring).
 
 Departures
@@ -144,6 +144,32 @@ def run_tape(tape: Tape, theta: np.ndarray, columns: Sequence[np.ndarray]) -> li
         else:
             values.append(FUNCTIONS[kind](values[step[1]]))
     return values
+
+
+def propagate(
+    tape: Tape, theta: np.ndarray, values: Sequence[Any], at: int, columns: np.ndarray, end: int
+) -> np.ndarray:
+    """The value of step `end`, ``(n, m)``, where step `at` had each of these columns ``(n, m)`` for a value."""
+    now: dict[int, np.ndarray] = {at: columns}
+
+    def value(i: int) -> Any:
+        return now[i] if i in now else np.reshape(values[i], (-1, 1))
+
+    for k in range(at + 1, end + 1):
+        step, kind = tape[k], tape[k][0]
+        if kind == "+" and any(i in now for *_, i in step[2]):
+            total: Any = theta[step[1]] if step[1] >= 0 else 0.0
+            for slot, c, i in step[2]:
+                total = total + (theta[slot] if slot >= 0 else c) * value(i)
+            now[k] = total
+        elif kind == "*" and any(i in now for i, _ in step[1]):
+            product: Any = 1.0
+            for i, p in step[1]:
+                product = product * _raised(value(i), p)
+            now[k] = product
+        elif kind not in ("x", "+", "*") and step[1] in now:
+            now[k] = FUNCTIONS[kind](now[step[1]])
+    return now[end]
 
 
 _SLOPES: dict[str, Callable[[Any, Any], Any]] = {

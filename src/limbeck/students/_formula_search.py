@@ -31,9 +31,10 @@ import numpy as np
 from limbeck._core.errors import LimbeckError
 from limbeck._core.parallel import Failure, run_tasks
 from limbeck.students._formula_algebra import Formula, constant, features_used
+from limbeck.students._formula_candidates import Setting
 from limbeck.students._formula_evolution import evolve
 from limbeck.students._formula_fit import Logistic, Loss, Squares
-from limbeck.students._formula_growth import Archive, Budget, Setting
+from limbeck.students._formula_growth import Archive, Budget
 from limbeck.students._formula_library import build_library
 
 OPERATORS = ("add", "sub", "mul", "div", "sqrt", "square", "log", "exp", "tanh", "sin", "cos", "abs")

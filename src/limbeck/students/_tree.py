@@ -2,7 +2,8 @@
 
 Source
 ------
-Breiman1984 for growth and pruning (`_tree_growth`), Carreira2018 for the refinement (`_tree_refine`).
+Breiman1984 for growth and pruning (`_tree_growth`), Carreira2018 for the refinement (`_tree_refine`); `_tree_search`
+tries every column at the root.
 
 Departures
 ----------
@@ -14,11 +15,13 @@ Departures
 
 Checked
 -------
-At the same number of leaves the loss is at most that of scikit-learn's own pruned tree; planted trees are found.
+At the same number of leaves the loss is at most that of scikit-learn's own pruned tree; planted trees are found. On
+Concrete 32 leaves, fitted to a network's answers on the rows and 10,000 queries, have a held-out R2 to it of 0.82-0.88.
 
 Cost
 ----
-O(n log n d) for growth and O(n depth d) for each of a few passes: 10,000 rows of 8 columns take about a second.
+O(n log n d) for growth and O(n depth d) for each of a few passes, and one tree of 2,000 rows a column: 10,000 rows of
+8 columns take about two seconds.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ from limbeck.students._fitting import (
 )
 from limbeck.students._tree_growth import Branch, Material, deviations, prepared
 from limbeck.students._tree_refine import shortened
-from limbeck.students._tree_search import searched
+from limbeck.students._tree_search import ROWS, STARTS, searched
 
 __all__ = ["TreeClassifier", "TreeRegressor", "fit_tree", "rounded_probabilities"]
 
@@ -179,8 +182,9 @@ def rounded_probabilities(mean: np.ndarray) -> tuple[float, ...]:
 
 
 def _expected_seconds(n: int, d: int, k: int) -> float:
-    """About how long a fit takes on one core: growth sorts every column, refinement adds up every output."""
-    return 0.05 + 2e-6 * n * (d + 4) * (1 + 0.15 * k)
+    """About how long a fit takes on one core: two trees of all rows, and one of few rows for every column tried."""
+    few = min(d, STARTS) * (0.03 + 4e-5 * min(n, ROWS))
+    return (1 + 0.1 * k) * (0.05 + few + 3e-6 * n * (d + 4))
 
 
 class TreeRegressor(StudentRegressor):

@@ -169,7 +169,8 @@ def regrown(material: Material, root: Branch, budget: int, price: float, seed: i
     def extended(branch: Branch) -> Branch:
         children = branch.children()
         if children is None:
-            return full_growth(material, branch.rows, seed)
+            heavy = material.weights[branch.rows].sum() >= 2 * material.min_leaf - 1e-9
+            return full_growth(material, branch.rows, seed) if heavy else branch
         return replace(branch, left=extended(children[0]), right=extended(children[1]))
 
     return pruned(material, extended(root), budget, price)

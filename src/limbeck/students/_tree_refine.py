@@ -52,12 +52,15 @@ def tree_loss(material: Material, branch: Branch) -> float:
     return leaf_loss(material, branch)
 
 
-def refined(material: Material, root: Branch) -> Branch:
-    """A tree of at most as many leaves with at most the loss: every condition is set anew while that helps."""
+def refined(material: Material, root: Branch, *, least: float = 1e-6) -> Branch:
+    """A tree of at most as many leaves with at most the loss: every condition is set anew while that helps.
+
+    It ends with the pass that brings no more than `least`, a share of the spread.
+    """
     for _ in range(PASSES):
         before = tree_loss(material, root)
         root = _refined_once(material, root)
-        if before - tree_loss(material, root) <= 1e-6 * material.spread:
+        if before - tree_loss(material, root) <= least * material.spread:
             break
     return root
 

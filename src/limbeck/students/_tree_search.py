@@ -12,8 +12,9 @@ better there too.
 
 Checked
 -------
-On planted trees of four leaves: 20 of 20 found, 10 of 20 by greedy growth and refinement alone. On real tables it makes
-no difference on average.
+On planted trees of four leaves: 20 of 20 found exactly, 10 of 20 by greedy growth and refinement alone. On a network's
+answers over eleven real tables, 12 and 32 leaves: mean held-out R2 0.741 for greedy growth, 0.745 refined, 0.751 with
+every column tried.
 
 Cost
 ----
@@ -26,7 +27,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from limbeck.students._tree_growth import Branch, Material, full_growth, grown, pruned, regrown
+from limbeck.students._tree_growth import Branch, Material, full_growth, grown, prepared, pruned, regrown
 from limbeck.students._tree_refine import refined, tree_loss
 
 __all__ = ["polished", "searched", "started_on"]
@@ -38,6 +39,8 @@ STARTS = 12
 """The most columns that are tried at the root: those that explain most by themselves."""
 LEAF = 1e-3
 """What a leaf costs where trees are compared, as a share of the spread."""
+LEAST = 1e-3
+"""The share of the spread that a pass of refinement must bring to be followed by another, while trees are compared."""
 BETTER = 5e-4
 """By how much another start must be better."""
 
@@ -45,31 +48,36 @@ BETTER = 5e-4
 def searched(material: Material, budget: int, price: float, seed: int) -> Branch:
     """The best tree found from the greedy start and from every column at the root."""
     root = polished(material, grown(material, budget, price, seed), budget, price, seed)
-    if root.n_leaves < 3 or len(material.schema) < 2:
-        return root
-    few = _sampled(material, seed)
-    share = few.spread / material.spread
-    found = {j: started_on(few, j, budget, price * share, seed) for j in _columns(few, seed)}
-    greedy = polished(few, grown(few, budget, price * share, seed), budget, price * share, seed)
-    best = min(found, key=lambda j: _cost(few, found[j]))
-    if _cost(few, found[best]) > _cost(few, greedy) - BETTER:
-        return root
-    other = started_on(material, best, budget, price, seed)
-    return other if _cost(material, other) < _cost(material, root) - BETTER else root
+    if root.n_leaves >= 3 and len(material.schema) >= 2:
+        few = _sampled(material, seed)
+        share = few.spread / material.spread
+        greedy = polished(few, grown(few, budget, price * share, seed), budget, price * share, seed)
+        found = {j: _cost(few, started_on(few, j, budget, price * share, seed)) for j in _columns(few, seed)}
+        best = min(found, key=lambda j: found[j])
+        if found[best] < _cost(few, greedy) - BETTER:
+            other = started_on(material, best, budget, price, seed)
+            root = min(root, other, key=lambda tree: _cost(material, tree))
+    return refined(material, root)
 
 
 def polished(material: Material, root: Branch, budget: int, price: float, seed: int) -> Branch:
     """The tree refined, leaves that this freed spent again, and leaves that it can do without taken away."""
-    root = refined(material, root)
+    root = refined(material, root, least=LEAST)
     for _ in range(ROUNDS):
         if root.n_leaves >= budget:
             break
-        root = refined(material, regrown(material, root, budget, price, seed))
-    while root.n_leaves > 1:
-        fewer = refined(material, pruned(material, root, root.n_leaves - 1, 0.0))
-        if tree_loss(material, fewer) > tree_loss(material, root) + price:
-            break
-        root = fewer
+        root = refined(material, regrown(material, root, budget, price, seed), least=LEAST)
+    return root if root.n_leaves >= budget else _lean(material, root, price)
+
+
+def _lean(material: Material, root: Branch, price: float) -> Branch:
+    """The tree without the leaves that it can do without once its other conditions are set anew."""
+    for fewer in (3, 2, 1):
+        if root.n_leaves - fewer < 2:
+            continue
+        tried = refined(material, pruned(material, root, root.n_leaves - fewer, 0.0))
+        if tree_loss(material, tried) <= tree_loss(material, root) + fewer * price:
+            return _lean(material, tried, price)
     return root
 
 
@@ -102,14 +110,7 @@ def _sampled(material: Material, seed: int) -> Material:
     if n <= ROWS:
         return material
     rows = np.sort(np.random.default_rng(seed).choice(n, ROWS, replace=False))
-    weights, goal = material.weights[rows], material.goal[rows]
-    gap = goal - weights @ goal / weights.sum()
-    return replace(
-        material,
-        values=material.values[rows],
-        ranks=tuple(rank[rows] for rank in material.ranks),
-        goal=goal,
-        weights=weights,
-        min_leaf=material.min_leaf * float(weights.sum() / material.weights.sum()),
-        spread=float(weights @ (gap**2).sum(axis=1)),
-    )
+    weights = material.weights[rows]
+    share = float(weights.sum() / material.weights.sum())
+    values, goal = material.values[rows], material.goal[rows]
+    return prepared(material.schema, values, goal, weights, scale=False, min_leaf=material.min_leaf * share)
