@@ -360,7 +360,8 @@ def _plan(setting: _Setting, n_jobs: int | None) -> str:
     rounds = 1 + setting.n_refits
     asked = rounds * (len(setting.train) + setting.n_queries) + len(setting.students) * CHECK_ROWS
     asking = asked * _seconds_a_row(setting)
-    n, d, k = len(setting.train) + setting.n_queries, len(setting.train.schema), setting.teacher.n_outputs
+    n, k = len(setting.train) + setting.n_queries, setting.teacher.n_outputs
+    d = sum(max(1, len(column.levels)) for column in setting.train.schema.columns)
     fitting = 0.0
     for student in setting.students.values():
         expect = getattr(student, "expected_seconds", None)

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from limbeck._core.columns import series_values
 from limbeck._core.errors import InputError, did_you_mean
-from limbeck._core.tables import columns_of, read_file, series_values
+from limbeck._core.files import read_file
+from limbeck._core.tables import columns_of
 from limbeck._core.targets import infer_task, read_target
 
 __all__ = ["Truth", "read_truth", "split_target"]

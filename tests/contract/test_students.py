@@ -35,8 +35,8 @@ SMALL: dict[str, dict[str, Any]] = {
 REGRESSORS = [name for name in SMALL if name.endswith("Regressor")]
 CLASSIFIERS = [name for name in SMALL if name.endswith("Classifier")]
 LEARNS_LITTLE: dict[str, dict[str, Any]] = {
-    "FormulaClassifier": {"max_evaluations": 3_000},
-    "FormulaRegressor": {"max_evaluations": 3_000},
+    "FormulaClassifier": {"max_complexity": 40, "max_evaluations": 3_000},
+    "FormulaRegressor": {"max_complexity": 40, "max_evaluations": 3_000},
     "NetworkClassifier": {"max_epochs": 150},
     "NetworkRegressor": {"max_epochs": 150},
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from limbeck._core.errors import InputError
-from limbeck._core.tables import read_file
+from limbeck._core.files import read_file
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -283,7 +283,7 @@ def build_front(
     front = scored[:1]
     for member, losses in scored[1:]:
         before, now = (float(judge.valid.weights @ each) - floor for each in (front[-1][1], losses))
-        if now < (1.0 - LEAST_STEP) * before:
+        if now < before - LEAST_STEP * abs(before) - ROUNDING_FLOOR:
             front.append((member, losses))
     return tuple(member for member, _ in front), _chosen(judge, front)
 

@@ -36,6 +36,7 @@ from limbeck.students._formula_evolution import evolve
 from limbeck.students._formula_fit import Logistic, Loss, Squares
 from limbeck.students._formula_growth import Archive, Budget
 from limbeck.students._formula_library import build_library
+from limbeck.students._formula_views import VIEWS, looked_back, seen_through
 
 OPERATORS = ("add", "sub", "mul", "div", "sqrt", "square", "log", "exp", "tanh", "sin", "cos", "abs")
 """Every operator that can be asked for."""
@@ -45,8 +46,9 @@ DEFAULT_OPERATORS = ("add", "sub", "mul", "div", "sqrt", "log", "exp", "tanh")
 
 ISLANDS = 3
 SHARE_OF_EVOLUTION = 0.4
+SHARE_OF_A_VIEW = 0.06
+SHARE_TOGETHER = 0.2
 EVALUATIONS_A_REFIT = 100
-SECONDS_A_REFIT = 0.004
 LEAST_EVALUATIONS_AN_ISLAND = 20_000
 GUARD_ROWS = 400
 RANGE_ON_GUARD = 3.0
@@ -91,34 +93,38 @@ class Task:
 
 def find_formulas(tasks: Sequence[Task], seeds: Sequence[int], n_jobs: int | None) -> list[list[Formula]]:
     """For each task, the formulas of its front, the shortest first."""
-    islands = [(i, island) for i, task in enumerate(tasks) for island in range(n_islands(task))]
-    jobs = [(_island_share(tasks[i]), _seed(seeds[i], island)) for i, island in islands]
+    jobs = [(i, *job) for i, task in enumerate(tasks) for job in _islands(task, seeds[i])]
     found: list[list[Formula]] = [[] for _ in tasks]
-    by_island = _all_results(search_island, jobs, n_jobs)
-    for (i, _), formulas in zip(islands, by_island, strict=True):
+    by_island = _all_results(search_island, [job[1:] for job in jobs], n_jobs)
+    for (i, *_), formulas in zip(jobs, by_island, strict=True):
         found[i] += formulas
     together = [
-        (replace(task, seconds=None if task.seconds is None else 0.3 * task.seconds), _seed(seed, 99), formulas)
+        (_share(task, SHARE_TOGETHER), _seed(seed, "together"), formulas)
         for task, seed, formulas in zip(tasks, seeds, found, strict=True)
     ]
     return _all_results(search_together, together, n_jobs)
 
 
-def n_islands(task: Task) -> int:
-    """As many islands as the budget feeds."""
-    if task.seconds is not None:
-        return ISLANDS
-    return int(np.clip(task.evaluations // LEAST_EVALUATIONS_AN_ISLAND, 1, ISLANDS))
+def _islands(task: Task, seed: int) -> list[tuple[Task, int, str]]:
+    """The islands' tasks, seeds and views: as many islands as the budget feeds."""
+    k = ISLANDS
+    if task.seconds is None:
+        k = int(np.clip(task.evaluations // LEAST_EVALUATIONS_AN_ISLAND, 1, ISLANDS))
+    views = [
+        view for view in VIEWS if k == ISLANDS and not task.logistic and VIEWS[view].fits(task.target, task.operators)
+    ]
+    rest = 1.0 - SHARE_TOGETHER - SHARE_OF_A_VIEW * len(views)
+    plain = [(_share(task, rest / k), _seed(seed, str(island)), "") for island in range(k)]
+    return plain + [(_share(task, SHARE_OF_A_VIEW), _seed(seed, view), view) for view in views]
 
 
-def _island_share(task: Task) -> Task:
-    k = n_islands(task)
-    seconds = None if task.seconds is None else 0.7 * task.seconds / k
-    return replace(task, evaluations=task.evaluations / k, seconds=seconds)
+def _share(task: Task, share: float) -> Task:
+    seconds = None if task.seconds is None else share * task.seconds
+    return replace(task, evaluations=share * task.evaluations, seconds=seconds)
 
 
-def _seed(seed: int, island: int) -> int:
-    return int(np.random.SeedSequence([seed, island]).generate_state(1)[0])
+def _seed(seed: int, name: str) -> int:
+    return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0])
 
 
 def _all_results(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int | None) -> list[Any]:
@@ -130,23 +136,23 @@ def _all_results(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], 
     return results
 
 
-def search_island(task: Task, seed: int) -> list[Formula]:
-    """The front that evolution and the local search find from one seed."""
+def search_island(task: Task, seed: int, view: str) -> list[Formula]:
+    """The front found from one seed: by evolution and the local search, or by the latter alone under a view."""
     rng, started = np.random.default_rng(seed), time.monotonic()
     rows = sampled_rows(task.weights, task.max_rows, rng)
-    X, target = task.features[rows], task.target[rows]
-    answers = _logits(target) if task.logistic else target
-    evolved: list[Formula] = []
-    if X.shape[1] and np.ptp(answers) > 0 and len(rows) > 1:
-        share = SHARE_OF_EVOLUTION
+    X, evolved = task.features[rows], []
+    seen = seen_through(view, task.target) if view else task.target
+    answers = _logits(seen[rows]) if task.logistic else seen[rows]
+    share = 0.0 if view else SHARE_OF_EVOLUTION
+    if not view and X.shape[1] and np.ptp(answers) > 0 and len(rows) > 1:
         seconds = None if task.seconds is None else share * task.seconds
         evolved = evolve(X, answers, task.operators, share * task.evaluations, seconds, int(rng.integers(2**31)))
-    ranking = _ranking(X, answers, evolved)
-    archive = _archive(task, rows, ranking, _refits(task, 0.7), started)
+    archive = _archive(task, seen, view, rows, _ranking(X, answers, evolved), _refits(task, share), started)
     for formula in [constant(float(np.average(answers))), *evolved]:
         archive.offer(formula)
     archive.run()
-    return [archive.entries[n].formula for n in archive.front()]
+    found = [archive.entries[n].formula for n in archive.front()]
+    return [whole for whole in (looked_back(view, part) for part in found) if whole is not None] if view else found
 
 
 def search_together(task: Task, seed: int, formulas: Sequence[Formula]) -> list[Formula]:
@@ -155,7 +161,7 @@ def search_together(task: Task, seed: int, formulas: Sequence[Formula]) -> list[
     rows = sampled_rows(task.weights, 2 * task.max_rows, rng)
     answers = _logits(task.target[rows]) if task.logistic else task.target[rows]
     ranking = _ranking(task.features[rows], answers, formulas)
-    archive = _archive(task, rows, ranking, _refits(task, 0.3), started)
+    archive = _archive(task, task.target, "", rows, ranking, _refits(task, 0.0), started)
     for formula in [constant(float(np.average(answers))), *formulas]:
         archive.seen.clear()
         archive.offer(formula)
@@ -163,33 +169,43 @@ def search_together(task: Task, seed: int, formulas: Sequence[Formula]) -> list[
     return [archive.entries[n].formula for n in archive.front()]
 
 
-def _refits(task: Task, share: float) -> float:
-    if task.seconds is not None:
-        return math.inf
-    return share * (1.0 - SHARE_OF_EVOLUTION) * task.evaluations / EVALUATIONS_A_REFIT
+def _refits(task: Task, spent: float) -> float:
+    return math.inf if task.seconds is not None else (1.0 - spent) * task.evaluations / EVALUATIONS_A_REFIT
 
 
-def _archive(task: Task, rows: np.ndarray, ranking: list[int], refits: float, started: float) -> Archive:
+def _archive(
+    task: Task, target: np.ndarray, view: str, rows: np.ndarray, ranking: list[int], refits: float, started: float
+) -> Archive:
     columns = [np.ascontiguousarray(column) for column in task.features[rows].T]
     if not columns:
         columns = [np.zeros(len(rows))]
     guard = [np.ascontiguousarray(column) for column in task.shuffled.T] or [np.zeros(1)]
     costs = task.costs or (1,)
     library = build_library(columns, costs, task.operators, ranking)
-    loss, limits = _loss_and_limits(task, rows)
+    loss, limits = _loss(task, target[rows]), _limits(task, view)
     setting = Setting(columns, guard, limits, loss, library, costs, task.max_symbols, task.operators)
     deadline = None if task.seconds is None else started + task.seconds
     return Archive(setting, Budget(refits, deadline))
 
 
-def _loss_and_limits(task: Task, rows: np.ndarray) -> tuple[Loss, tuple[float, float]]:
-    target, weights = task.target[rows], np.ones(len(rows)) / len(rows)
+def _loss(task: Task, target: np.ndarray) -> Loss:
+    weights = np.ones(len(target)) / len(target)
     if task.logistic:
-        return Logistic(target, weights), (-10 * LOGIT_LIMIT, 10 * LOGIT_LIMIT)
-    variance = float(np.var(target)) or 1.0
+        return Logistic(target, weights)
+    return Squares(target, weights / (float(np.var(target)) or 1.0))
+
+
+def _limits(task: Task, view: str) -> tuple[float, float]:
+    """Between which values a formula must stay on the guard rows."""
+    if task.logistic:
+        return -10 * LOGIT_LIMIT, 10 * LOGIT_LIMIT
     low, high = float(task.target.min()), float(task.target.max())
     room = RANGE_ON_GUARD * (high - low)
-    return Squares(target, weights / variance), (low - room, high + room)
+    if not view:
+        return low - room, high + room
+    ends = np.array([max(low - room, 0.1 * low), high + room])
+    low, high = sorted(seen_through(view, ends).tolist())
+    return low, high
 
 
 def sampled_rows(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,8 @@ the tree then needs more leaves for the same rule, or misses it.
 Departures
 ----------
 The starts are compared on at most 2,000 rows; only the best of them is grown on all rows, and kept only where it is
-better there too.
+better there too. Below 25 rows a leaf nothing is searched: on a network's answers to a few hundred rows, refining lost
+0.01 of held-out R2.
 
 Checked
 -------
@@ -34,6 +35,8 @@ __all__ = ["polished", "searched", "started_on"]
 
 ROUNDS = 2
 """How often leaves that the refinement has freed are spent again."""
+ROWS_A_LEAF = 25
+"""With fewer rows for every leaf of the budget the greedy tree is kept: what a search finds in so few is chance."""
 ROWS = 2_000
 STARTS = 12
 """The most columns that are tried at the root: those that explain most by themselves."""
@@ -46,8 +49,11 @@ BETTER = 5e-4
 
 
 def searched(material: Material, budget: int, price: float, seed: int) -> Branch:
-    """The best tree found from the greedy start and from every column at the root."""
-    root = polished(material, grown(material, budget, price, seed), budget, price, seed)
+    """The best tree found from the greedy start and from every column at the root; with few rows, the greedy one."""
+    root = grown(material, budget, price, seed)
+    if len(material.values) < ROWS_A_LEAF * budget:
+        return root
+    root = polished(material, root, budget, price, seed)
     if root.n_leaves >= 3 and len(material.schema) >= 2:
         few = _sampled(material, seed)
         share = few.spread / material.spread
