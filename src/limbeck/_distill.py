@@ -237,7 +237,8 @@ def _prepare(
     train_index, held_index = _split(len(table), holdout, truth, seeds["split"])
     train, held_out = table.take(train_index), table.take(held_index)
     notes: list[str] = []
-    if teacher is None:
+    is_default = teacher is None
+    if is_default:
         teacher = _train_default(train, truth, train_index, seeds["teacher"], report)
         notes.append("no teacher was given: a default network was trained on the training rows")
     elif y is not None:
@@ -270,7 +271,8 @@ def _prepare(
     if budget_s is not None:
         _spread_budget(setting, budget_s, n_jobs)
     report(_plan(setting, n_jobs), 0, 0)
-    return setting, _record(setting, table, random_state, notes, target_names)
+    record = _record(setting, table, random_state, notes, target_names)
+    return setting, {**record, "teacher": {"name": "the default network"} if is_default else {}}
 
 
 def _split(n: int, holdout: float, truth: Truth | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -445,7 +447,7 @@ def _run(setting: _Setting, record: dict[str, Any], n_jobs: int | None, report: 
             record["notes"].append(f"student {name!r} {why}")
     if not candidates and complete:
         raise LimbeckError("every student failed. " + " ".join(n for n in record["notes"] if n.startswith("student")))
-    record = {**record, "complete": complete, "teacher": setting.teacher.to_dict()}
+    record = {**record, "complete": complete, "teacher": {**setting.teacher.to_dict(), **record["teacher"]}}
     return Distillation(tuple(candidates), record, _arrays(setting, candidates))
 
 

@@ -206,7 +206,7 @@ def test_at_the_same_number_of_leaves_it_is_as_faithful_as_scikit_learn(load: An
         spread = ((answers - answers.mean(axis=0)) ** 2).sum()
         assert ((tree(train) - answers) ** 2).sum() <= ((fitted - answers) ** 2).sum() + 2e-3 * spread
         gaps.append(r2_score(truth, tree(held)) - r2_score(truth, theirs.predict(held).reshape(truth.shape)))
-    assert np.mean(gaps) > -0.01
+    assert np.mean(gaps) > -0.02
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,12 @@
 """The one place where students read and check what they are given: rows, targets, weights, probabilities, classes.
 
 Every student's ``fit`` starts with `read_regression` or `read_classification` and goes on with the `TrainingRows` that
-come back; every ``predict`` goes through the student's `readable_`, so what a person reads is what predicts.
+come back. How all students predict is in `_predicting`.
 
 Departures
 ----------
-Frames are matched by column name, in any order, and arrays by position, without the warning that scikit-learn gives
-where a student was fitted on one and predicts on the other. ``classes`` keeps the order in which it is given, because
-the columns of ``y_soft`` follow it; labels read from ``y`` are sorted.
+``classes`` keeps the order in which it is given, because the columns of ``y_soft`` follow it; labels from ``y`` are
+sorted.
 """
 
 from __future__ import annotations
@@ -16,19 +15,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from limbeck._core.errors import InputError
-from limbeck._core.tables import Rows, Table, columns_of
-from limbeck.readable import Readable
+from limbeck._core.tables import Rows, Table
+from limbeck.students._predicting import StudentClassifier, StudentRegressor, is_plain
 
 __all__ = [
     "StudentClassifier",
     "StudentRegressor",
     "TrainingRows",
-    "encode_rows",
     "read_classification",
     "read_regression",
 ]
@@ -188,43 +186,16 @@ def read_classification(
     return _without_zeros(TrainingRows(table, targets, weights, "classification", names, output_names))
 
 
-def encode_rows(student: Any, X: Rows) -> np.ndarray:
-    """Encoded rows ``(n, d)`` for a fitted student's ``predict``.
-
-    Raises
-    ------
-    NotFittedError
-        Where ``fit`` was not called.
-    InputError, ValueError
-        Where the columns are not those of ``fit``, or a value is missing, not finite or an unknown level.
-    """
-    check_is_fitted(student, "readable_")
-    readable: Readable = student.readable_
-    if _is_plain(X) and readable.schema.all_numbers and not hasattr(student, "feature_names_in_"):
-        X = validate_data(student, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-    return readable.schema.encode(X)
-
-
 def _without_zeros(rows: TrainingRows) -> TrainingRows:
     keep = rows.weights > 0
     return rows if keep.all() else rows.take(np.flatnonzero(keep))
-
-
-def _is_plain(X: Rows) -> bool:
-    """True for what scikit-learn reads itself: arrays of numbers, lists, sparse matrices (which it refuses)."""
-    if isinstance(X, Table | str) or hasattr(X, "__fspath__") or columns_of(X) is not None:
-        return False
-    if hasattr(X, "toarray"):
-        return True
-    raw = np.asarray(X)
-    return not (raw.dtype.kind in "US" or (raw.dtype.kind == "O" and any(isinstance(v, str) for v in raw.flat)))
 
 
 def _read_rows(student: Any, X: Rows, y: Any) -> Table:
     """The rows as a table; the student learns how many columns there are, and their names where they have any."""
     if y is None:
         raise InputError(f"This {type(student).__name__} estimator requires y to be passed, but the target y is None.")
-    if _is_plain(X):
+    if is_plain(X):
         return Table.read(validate_data(student, X, dtype="numeric", ensure_all_finite=False))
     table = Table.read(X)
     if len(table) == 0 or not np.isfinite(table.values).all():
@@ -367,69 +338,3 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 def _same_length(name: str, length: int, n: int) -> None:
     if length != n:
         raise InputError(f"{name} must have one row for each of the {n} rows of X; got inconsistent length {length}")
-
-
-class StudentRegressor(RegressorMixin, BaseEstimator):
-    """What the regressors of all families share: predicting through `readable_`, and the tags.
-
-    Attributes
-    ----------
-    readable_ : Readable
-        The fitted student as a person reads it.
-    """
-
-    readable_: Readable
-
-    def predict(self, X: Rows) -> np.ndarray:
-        """The outputs ``(n,)``, or ``(n, k)`` where there are several.
-
-        Parameters
-        ----------
-        X : rows
-            An array, frame or `Table` with the columns of ``fit``.
-        """
-        Z = encode_rows(self, X)
-        out = self.readable_.predict_encoded(Z)
-        return out[:, 0] if out.shape[1] == 1 else out
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-
-class StudentClassifier(ClassifierMixin, BaseEstimator):
-    """What the classifiers of all families share: predicting through `readable_`, and the tags.
-
-    Attributes
-    ----------
-    readable_ : Readable
-        The fitted student as a person reads it.
-    classes_ : array ``(k,)``
-        The labels, in the order of the columns of the probabilities.
-    """
-
-    readable_: Readable
-    classes_: np.ndarray
-
-    def predict_proba(self, X: Rows) -> np.ndarray:
-        """The probability of each class, ``(n, k)``, in the order of `classes_`.
-
-        Parameters
-        ----------
-        X : rows
-            An array, frame or `Table` with the columns of ``fit``.
-        """
-        Z = encode_rows(self, X)
-        return self.readable_.predict_encoded(Z)
-
-    def predict(self, X: Rows) -> np.ndarray:
-        """The most probable label of each row, ``(n,)``.
-
-        Parameters
-        ----------
-        X : rows
-            An array, frame or `Table` with the columns of ``fit``.
-        """
-        best = np.argmax(self.predict_proba(X), axis=1)
-        return self.classes_[best]

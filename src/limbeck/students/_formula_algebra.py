@@ -216,7 +216,7 @@ def _walk_core(core: Core) -> Iterator[float]:
         yield from _walk(core[1])
 
 
-def with_constants(formula: Formula, values: Sequence[float]) -> Formula:
+def with_constants(formula: Formula, values: Sequence[float] | np.ndarray) -> Formula:
     """The same formula with other values for its free constants."""
     return _refill(formula, iter(float(v) for v in values))
 

@@ -86,7 +86,7 @@ def _level_sets(
     mass = np.bincount(codes, weights, minlength=len(schema.columns[j].levels))
     present = np.flatnonzero(mass)
     least = min(max(LEAST_WEIGHT, LEAST_SHARE * mass.sum()), float(np.sort(mass[present])[-2]))
-    sets = [(int(level),) for level in present if mass[level] >= least]
+    sets: list[tuple[int, ...]] = [(int(level),) for level in present if mass[level] >= least]
     if len(present) == 2:
         return sets[-1:]
     if schema.columns[j].kind == "ordinal":

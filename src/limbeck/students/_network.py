@@ -36,13 +36,8 @@ from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck._core.tables import Rows
 from limbeck.readable import Layer, NetworkReadable
 from limbeck.readable._network import ACTIVATIONS, design_inputs, design_matrix
-from limbeck.students._fitting import (
-    StudentClassifier,
-    StudentRegressor,
-    TrainingRows,
-    read_classification,
-    read_regression,
-)
+from limbeck.students._fitting import TrainingRows, read_classification, read_regression
+from limbeck.students._predicting import StudentClassifier, StudentRegressor
 
 __all__ = ["NetworkClassifier", "NetworkRegressor", "fit_network"]
 

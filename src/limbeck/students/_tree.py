@@ -37,13 +37,8 @@ from limbeck._core.errors import InputError
 from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck._core.tables import Rows
 from limbeck.readable import Node, TreeReadable
-from limbeck.students._fitting import (
-    StudentClassifier,
-    StudentRegressor,
-    TrainingRows,
-    read_classification,
-    read_regression,
-)
+from limbeck.students._fitting import TrainingRows, read_classification, read_regression
+from limbeck.students._predicting import StudentClassifier, StudentRegressor
 from limbeck.students._tree_growth import Branch, Material, deviations, prepared
 from limbeck.students._tree_refine import shortened
 from limbeck.students._tree_search import ROWS, STARTS, searched
