@@ -14,11 +14,12 @@ Departures
 
 Checked
 -------
-Planted formulas are found again; on Concrete, 40 symbols have a fidelity of 0.87 to a network, and 20 symbols 0.85.
+Planted formulas are found again, and hold outside their rows. On Concrete the fidelity to a network on held-out rows is
+0.82 at 15 symbols, 0.85 at 20 and 0.87 at 40 (means of three seeds).
 
 Cost
 ----
-The default budget takes about ten seconds on one core for 4,000 rows of 8 columns, much the same for more rows.
+The default budget takes about ten seconds on one core for 4,000 rows of 8 columns, and not much more for more rows.
 """
 
 from __future__ import annotations
@@ -95,16 +96,11 @@ def fit_formula(
     shuffled = _shuffled(rows, rng)
     features = build_features(rows.table.schema, train.values, train.targets, train.weights)
     X, guard = feature_matrix(features, train.values), feature_matrix(features, shuffled)
-    tasks = _tasks(train, X, guard, tuple(feature.symbols for feature in features), options)
+    costs = tuple(feature.symbols for feature in features)
+    tasks = _tasks(train, X, guard, costs, options)
     fronts = find_formulas(tasks, [int(s) for s in rng.integers(2**31 - 1, size=len(tasks))], n_jobs)
-    judge = Judge(
-        _part(train, X),
-        _part(valid, feature_matrix(features, valid.values)),
-        _columns(guard),
-        _variances(train),
-        link,
-        tuple(feature.symbols for feature in features) or (1,),
-    )
+    seen, unseen = _part(train, X), _part(valid, feature_matrix(features, valid.values))
+    judge = Judge(seen, unseen, _columns(guard), _variances(train), link, costs or (1,))
     blank = FormulaReadable(rows.table.schema, rows.task, rows.output_names, (sp.Float(0.0),) * scores, link)
     return build_front(judge, joined(judge, fronts, options.max_complexity), features, blank, options.max_complexity)
 

@@ -77,7 +77,8 @@ def build_library(
                 singles.append((name, j, item, values))
     pairs = _pairs(singles, costs) if "mul" in operators else []
     items = tuple(item for *_, item, _ in singles) + tuple(item for item, _ in pairs)
-    values = np.column_stack([v for *_, v in singles] + [v for _, v in pairs]) if items else np.zeros((0, 0))
+    nothing = np.zeros((len(columns[0]), 0))
+    values = np.column_stack([nothing, *(v for *_, v in singles), *(v for _, v in pairs)])
     return Library(items, values, np.array([symbols(item, costs) for item in items]), len(singles))
 
 
