@@ -496,14 +496,16 @@ def _fit(
 ) -> _Fitted:
     """One student, fitted and frozen; runs in a process of its own."""
     from sklearn.base import clone
+    from threadpoolctl import threadpool_limits
 
     student = clone(student)
     start = time.perf_counter()
-    if classes is None:
-        student.fit(rows, answers[:, 0] if answers.shape[1] == 1 else answers, sample_weight=weights)
-    else:
-        labels = np.asarray(classes)[answers.argmax(axis=1)]
-        student.fit(rows, labels, sample_weight=weights, y_soft=answers, classes=classes)
+    with threadpool_limits(1):  # so that the sums, and with them the answer, are the same in any number of processes
+        if classes is None:
+            student.fit(rows, answers[:, 0] if answers.shape[1] == 1 else answers, sample_weight=weights)
+        else:
+            labels = np.asarray(classes)[answers.argmax(axis=1)]
+            student.fit(rows, labels, sample_weight=weights, y_soft=answers, classes=classes)
     seconds = time.perf_counter() - start
     named = replace(student.readable_, output_names=names)
     alternatives = tuple(
