@@ -104,7 +104,7 @@ class Candidate:
             "name": self.name,
             "family": self.family,
             "complexity": self.complexity,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
             "verdict": self.verdict,
             "features_used": list(self.readable.features_used),
             "selection_score": self.selection_score,

@@ -526,6 +526,7 @@ def test_many_columns_show_first_what_the_student_reads(browser: Any, tmp_path: 
         assert page.locator("#others-list .control").count() == 0
         assert page.locator("#others summary").inner_text() == "127 columns that formula does not read"
         page.locator("#others summary").click()
+        page.locator("#others-list .control").nth(126).wait_for(state="attached")
         assert page.locator("#others-list .control").count() == 127
         page.locator("#column-filter").fill("column 12")
         assert page.locator(".control:visible").count() == 11
