@@ -25,15 +25,16 @@ def controls(seed: int) -> dict[str, float]:
     from sklearn.metrics import r2_score
     from sklearn.tree import DecisionTreeRegressor
 
-    from limbeck import _distill, datasets
+    from limbeck import datasets
     from limbeck._core.seeds import draw_seeds
+    from limbeck._setting import split
     from limbeck.teachers import as_teacher
     from limbeck.training import train_default
 
     data = datasets.load("concrete")
     X, y = data.X.to_numpy(), data.y.to_numpy()
     seeds = draw_seeds(seed, 7)
-    train, held = _distill._split(len(X), 0.25, None, seeds[0])
+    train, held = split(len(X), 0.25, None, seeds[0])
     teacher = as_teacher(train_default(X[train], y[train], "regression", random_state=seeds[1]), rows=X[train])
     answers = teacher(X[held])[:, 0]
     out = {}

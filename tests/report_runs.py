@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,20 @@ import sympy as sp
 
 from limbeck._core.storage import RunDocuments
 from limbeck._core.tables import Column, Schema
-from limbeck.readable import FormulaReadable, Layer, NetworkReadable, Node, Readable, TreeReadable
+from limbeck.readable import (
+    Condition,
+    FormulaReadable,
+    Layer,
+    LinearTerm,
+    NetworkReadable,
+    Node,
+    Readable,
+    Rule,
+    RuleListReadable,
+    RuleSetReadable,
+    SoftTreeReadable,
+    TreeReadable,
+)
 from limbeck.readable._network import design_inputs
 
 ATTACK = "<script>window.hacked = 1</script>"
@@ -97,6 +111,87 @@ def small_network(
         Layer(generator.normal(0, 1 / np.sqrt(a), size=(a, b)), generator.normal(size=b)) for a, b in pairwise(sizes)
     )
     return NetworkReadable(schema, task, tuple(names), inputs, layers, "tanh")
+
+
+def soft_tree(
+    schema: Schema,
+    names: Sequence[str],
+    task: Any,
+    depth: int,
+    image: tuple[int, int, int] | None = None,
+    seed: int = 0,
+) -> SoftTreeReadable:
+    """A soft tree of random filters, with the rows that come through its nodes and random leaves."""
+    generator = np.random.default_rng(seed)
+    inputs, nodes, k = design_inputs(schema), 2**depth - 1, len(names)
+    Z = rows_of(schema, 300, seed)
+    X = np.column_stack([Z[:, j] if code < 0 else Z[:, j] == code for j, code in inputs]).astype(float)
+    weight = generator.normal(size=(nodes, len(inputs))) / (X.std(axis=0) + 0.1) * 3 / np.sqrt(len(inputs))
+    values = generator.dirichlet(np.full(k, 0.4), size=2 * nodes + 1)
+    if task == "regression":
+        values = generator.normal(size=(2 * nodes + 1, k))
+    tree = SoftTreeReadable(
+        schema, task, tuple(names), inputs, weight, -(weight @ X.mean(axis=0)), values,
+        np.ones(2 * nodes + 1), X.mean(axis=0), image=image,
+    )  # fmt: skip
+    rows = np.zeros(2 * nodes + 1)
+    for leaf in tree.leaf_of(Z).tolist():
+        node = leaf
+        while node:
+            rows[node] += 1
+            node = (node - 1) // 2
+        rows[0] += 1
+    return replace(tree, rows=rows)
+
+
+def rule_list(schema: Schema, names: Sequence[str], task: Any) -> RuleListReadable:
+    """Two rules and the rest, on the first two columns of numbers and the first of levels."""
+    numbers = [j for j, column in enumerate(schema.columns) if not column.levels]
+    levels = [j for j, column in enumerate(schema.columns) if column.levels]
+    second = (Condition(numbers[1], None, 4.0),)
+    if levels:
+        second = (Condition(levels[0], levels=(0, 2)), *second)
+    generator = np.random.default_rng(3)
+    values = generator.dirichlet(np.ones(len(names)), size=3)
+    if task == "regression":
+        values = generator.normal(size=(3, len(names)))
+    given = [tuple(float(v) for v in value) for value in values]
+    first = (Condition(numbers[0], 20.0, 50.0),)
+    return RuleListReadable(
+        schema, task, tuple(names), (Rule(first, given[0], 120), Rule(second, given[1], 60), Rule((), given[2], 20))
+    )
+
+
+def rule_set(schema: Schema, names: Sequence[str], task: Any) -> RuleSetReadable:
+    """Two rules and a column that add up, to one score or to one a class."""
+    numbers = [j for j, column in enumerate(schema.columns) if not column.levels]
+    k = len(names) if task == "regression" or len(names) > 2 else 1
+    link: Any = "identity" if task == "regression" else "logistic" if k == 1 else "softmax"
+    rules = (
+        Rule((Condition(numbers[0], 20.0, None), Condition(numbers[1], None, 4.0)), tuple([0.75] * k), 90),
+        Rule((Condition(numbers[1], 1.0, 3.0),), tuple([-1.5] * k), 40),
+    )
+    terms = (LinearTerm(numbers[1], 0.0, 6.0, tuple([0.125] * k)),)
+    return RuleSetReadable(schema, task, tuple(names), tuple([0.5] * k), rules, terms, link)
+
+
+def point(complexity: int, fidelity: float, **more: Any) -> dict[str, Any]:
+    """One size of a student as a run holds it."""
+    entry = {"size": complexity // 4, "unit": "leaves", "complexity": complexity}
+    entry |= {"train_fidelity": fidelity + 0.02, "validation_fidelity": fidelity, "validation_se": 0.01}
+    entry |= {"test_fidelity": fidelity - 0.01, "train_accuracy": fidelity - 0.1, "accuracy_se": 0.02}
+    entry |= {"validation_accuracy": fidelity - 0.12, "test_accuracy": fidelity - 0.13}
+    return {**entry, "chosen": False, "stop": False, "stop_overall": False, **more}
+
+
+CURVES = {
+    "tree": [point(8, 0.6), point(40, 0.85, stop=True), point(120, 0.86, chosen=True)],
+    "soft_tree": [
+        point(20, 0.7),
+        point(60, 0.905, stop=True, stop_overall=True, unit="levels"),
+        point(400, 0.91, chosen=True),
+    ],
+}
 
 
 def number_columns(schema: Schema) -> list[sp.Symbol]:
@@ -246,6 +341,40 @@ def mixed_regression() -> RunDocuments:
     return make_run(readables, findings=findings, alternatives={"formula": others}, verdicts=verdicts)
 
 
+def every_family(names: Sequence[str] = ("low", "middle", "high"), task: Any = "classification") -> RunDocuments:
+    """A tree, a soft tree, rules in order, rules that add up, and the curves of two of them."""
+    readables: dict[str, Readable] = {
+        "tree": grown_tree(MIXED, names, task, 3),
+        "soft_tree": soft_tree(MIXED, names, task, 4),
+        "rules": rule_list(MIXED, names, task),
+        "rule_set": rule_set(MIXED, names, task),
+    }
+    findings = {
+        "soft_tree": [
+            finding("RC001", "pass", 0.92, interval=[0.9, 0.94]),
+            finding("RC003", "fail", 0.9, details={"rows": [worst_row(readables["soft_tree"])], "unit": "bits"}),
+        ]
+    }
+    return with_curves(make_run(readables, findings=findings), CURVES)
+
+
+def with_curves(documents: RunDocuments, curves: dict[str, list[dict[str, Any]]]) -> RunDocuments:
+    """The run with these curves."""
+    for name, curve in curves.items():
+        documents.students[name]["curve"] = curve
+    return documents
+
+
+def small_images(depth: int = 4) -> RunDocuments:
+    """A soft tree on images of 6 by 6 pixels, its cuts, and a tree."""
+    schema = Schema(tuple(Column(f"p{j}") for j in range(36)))
+    names = tuple("0123456789")
+    soft = soft_tree(schema, names, "classification", depth, (6, 6, 1))
+    cuts: list[Readable] = [soft.cut(level) for level in range(1, depth + 1)]
+    readables = {"tree": grown_tree(schema, names, "classification", 3), "soft_tree": soft}
+    return make_run(readables, alternatives={"soft_tree": cuts})
+
+
 def mixed_classification(names: Sequence[str] = ("low", "middle", "high")) -> RunDocuments:
     """A tree, a formula by softmax and a network, with classes."""
     readables: dict[str, Readable] = {
@@ -289,6 +418,9 @@ def hostile() -> RunDocuments:
         ATTACK: TreeReadable(schema, "classification", classes, nodes),
         "formula": classifier(schema, classes, "softmax"),
         "network": small_network(schema, classes, "classification", (3,)),
+        "soft": soft_tree(schema, classes, "classification", 3),
+        "rules": rule_list(schema, classes, "classification"),
+        "set": rule_set(schema, classes, "classification"),
     }
     findings = {
         name: [
@@ -302,7 +434,7 @@ def hostile() -> RunDocuments:
     verdicts = dict.fromkeys(readables, f"use with care: {ATTACK}")
     teacher = {"kind": ATTACK, "name": ATTACK, "rows_asked": ATTACK, "notes": [ATTACK]}
     data = {"name": ATTACK, "rows": 5, "held_out_rows": ATTACK, "query_rows": 5, "query_source": ATTACK}
-    return make_run(
+    documents = make_run(
         readables,
         findings=findings,
         verdicts=verdicts,
@@ -312,3 +444,5 @@ def hostile() -> RunDocuments:
         versions={"limbeck": ATTACK, ATTACK: ATTACK},
         target_names=[ATTACK],
     )
+    curve = [point(8, 0.6, unit=ATTACK), point(60, 0.9, unit=ATTACK, stop=True, stop_overall=True)]
+    return with_curves(documents, {ATTACK: curve})

@@ -11,14 +11,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limbeck._distill import distill
     from limbeck._result import Candidate, Distillation, load
+    from limbeck._tradeoff import tradeoff
     from limbeck.checks import Finding
     from limbeck.students import (
         FormulaClassifier,
         FormulaRegressor,
         NetworkClassifier,
         NetworkRegressor,
+        OptimalTreeClassifier,
+        OptimalTreeRegressor,
+        RuleListClassifier,
+        RuleListRegressor,
+        RuleSetClassifier,
+        RuleSetRegressor,
+        SoftTreeClassifier,
+        SoftTreeRegressor,
         TreeClassifier,
         TreeRegressor,
+        TrepanClassifier,
+        TrepanRegressor,
     )
     from limbeck.teachers import Teacher, as_teacher
 
@@ -32,12 +43,23 @@ _HOMES = {
     "FormulaRegressor": "students",
     "NetworkClassifier": "students",
     "NetworkRegressor": "students",
+    "OptimalTreeClassifier": "students",
+    "OptimalTreeRegressor": "students",
+    "RuleListClassifier": "students",
+    "RuleListRegressor": "students",
+    "RuleSetClassifier": "students",
+    "RuleSetRegressor": "students",
+    "SoftTreeClassifier": "students",
+    "SoftTreeRegressor": "students",
     "Teacher": "teachers",
     "TreeClassifier": "students",
     "TreeRegressor": "students",
+    "TrepanClassifier": "students",
+    "TrepanRegressor": "students",
     "as_teacher": "teachers",
     "distill": "_distill",
     "load": "_result",
+    "tradeoff": "_tradeoff",
 }
 _ROOMS = ("checks", "datasets", "queries", "readable", "report", "simulate", "students", "teachers", "training")
 
@@ -49,12 +71,23 @@ __all__ = [
     "FormulaRegressor",
     "NetworkClassifier",
     "NetworkRegressor",
+    "OptimalTreeClassifier",
+    "OptimalTreeRegressor",
+    "RuleListClassifier",
+    "RuleListRegressor",
+    "RuleSetClassifier",
+    "RuleSetRegressor",
+    "SoftTreeClassifier",
+    "SoftTreeRegressor",
     "Teacher",
     "TreeClassifier",
     "TreeRegressor",
+    "TrepanClassifier",
+    "TrepanRegressor",
     "as_teacher",
     "distill",
     "load",
+    "tradeoff",
 ]
 
 

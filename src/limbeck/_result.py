@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limbeck._clarity import Point
 from limbeck._core.errors import InputError, LimbeckError, StorageError, did_you_mean
 from limbeck._core.storage import RunDocuments, read_run, write_run
 from limbeck._core.tables import Schema
@@ -64,6 +65,8 @@ class Candidate:
         The front inside the family, where the student keeps one.
     selection_score : float or None
         Fidelity on fresh queries that no student was fitted on; `Distillation.best` chooses by it.
+    curve : tuple of Point
+        What each size of the student reaches; `limbeck.tradeoff` makes a table of it.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Candidate:
     student: Any = field(default=None, repr=False, compare=False)
     alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
     selection_score: float | None = None
+    curve: tuple[Point, ...] = field(default=(), repr=False)
 
     @property
     def family(self) -> str:
@@ -109,6 +113,7 @@ class Candidate:
             "features_used": list(self.readable.features_used),
             "selection_score": self.selection_score,
             "findings": [finding.to_dict() for finding in self.findings],
+            "curve": [point.to_dict() for point in self.curve],
         }
 
     def _document(self) -> dict[str, Any]:
@@ -310,4 +315,5 @@ def _candidate(document: dict[str, Any]) -> Candidate:
         None,
         alternatives,
         document.get("selection_score"),
+        tuple(Point.from_dict(point) for point in document.get("curve", [])),
     )

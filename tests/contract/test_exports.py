@@ -16,9 +16,25 @@ from hypothesis import strategies as st
 
 from limbeck._core.errors import InputError, MissingDependencyError
 from limbeck._core.tables import Column, Schema
-from limbeck.readable import FormulaReadable, IsIn, Layer, NetworkReadable, Node, Program, TreeReadable, evaluate
+from limbeck.readable import (
+    Condition,
+    FormulaReadable,
+    IsIn,
+    Layer,
+    LinearTerm,
+    NetworkReadable,
+    Node,
+    Program,
+    Rule,
+    RuleListReadable,
+    RuleSetReadable,
+    SoftTreeReadable,
+    TreeReadable,
+    evaluate,
+)
 from limbeck.readable._language import OPERATIONS, expression_from_json, expression_to_json
 from limbeck.readable._lowering import lowered, nodes
+from limbeck.readable._network import design_inputs
 from limbeck.readable._python import python_source
 from limbeck.readable._sql import sql_select
 from limbeck.readable._targets import EXPORTERS
@@ -61,6 +77,13 @@ def rows_for(readable, *, n=1000, seed=0):
                 hit = rng.integers(0, n, 12)
                 Z[hit, node.column] = node.threshold
                 Z[hit[:4], node.column] = np.nextafter(node.threshold, np.inf)
+    if isinstance(readable, RuleListReadable | RuleSetReadable):
+        for condition in (condition for rule in readable.rules for condition in rule.conditions):
+            for bound in (condition.low, condition.high):
+                if bound is not None:
+                    hit = rng.integers(0, n, 12)
+                    Z[hit, condition.column] = bound
+                    Z[hit[:4], condition.column] = np.nextafter(bound, np.inf)
     for j, column in enumerate(schema.columns):
         if column.levels:
             Z[:, j] = rng.integers(0, len(column.levels), n)
@@ -110,6 +133,57 @@ def planted_network(schema, task, names, widths, activation, *, seed, sparse=Tru
         weight[rng.random(weight.shape) < (0.1 if sparse else 0)] = 0.0
         layers.append(Layer(weight, rng.normal(size=fan_out)))
     return NetworkReadable(schema, task, names, inputs, tuple(layers), activation)
+
+
+def planted_rules(schema, width, *, count, seed, probabilities=False):
+    """Random rules of one to three conditions: bounds on one side, intervals, levels in a set and not in it."""
+    rng = np.random.default_rng(seed)
+
+    def condition(j):
+        levels = len(schema.columns[j].levels)
+        if levels:
+            chosen = rng.permutation(levels)[: rng.integers(1, levels)]
+            return Condition(j, levels=tuple(sorted(int(code) for code in chosen)), excluded=bool(rng.random() < 0.5))
+        low, high = sorted(rng.normal(size=2) * 3)
+        side = rng.integers(3)
+        return Condition(j, None if side == 0 else float(low), None if side == 1 else float(high))
+
+    def rule(columns):
+        drawn = rng.random(width) + 0.05 if probabilities else rng.normal(size=width) * 20
+        value = tuple(float(v) for v in (drawn / drawn.sum() if probabilities else drawn))
+        return Rule(tuple(condition(int(j)) for j in columns), value, float(rng.integers(5, 500)))
+
+    return tuple(rule(rng.permutation(len(schema))[: rng.integers(1, 4)]) for _ in range(count))
+
+
+def planted_list(schema, task, names, *, count, seed):
+    rules = planted_rules(schema, len(names), count=count + 1, seed=seed, probabilities=task == "classification")
+    last = Rule((), rules[-1].value, rules[-1].rows)
+    return RuleListReadable(schema, task, names, (*rules[:-1], last))
+
+
+def planted_set(schema, task, names, link, *, count, terms, seed):
+    rng = np.random.default_rng(seed)
+    width = 1 if link == "logistic" else len(names)
+    rules = planted_rules(schema, width, count=count, seed=seed)
+    scale = 1.0 if link == "identity" else 0.1
+    rules = tuple(Rule(r.conditions, tuple(scale * v for v in r.value), r.rows) for r in rules)
+    weights = [tuple(float(v) for v in scale * rng.normal(size=width)) for _ in terms]
+    linear = tuple(LinearTerm(j, -2.5, 4.0, weight) for j, weight in zip(terms, weights, strict=True))
+    return RuleSetReadable(schema, task, names, tuple(float(v) for v in rng.normal(size=width)), rules, linear, link)
+
+
+def planted_soft_tree(schema, task, names, *, depth, seed, reading="path"):
+    rng = np.random.default_rng(seed)
+    inputs, nodes = design_inputs(schema), 2**depth - 1
+    weight = np.where(rng.random((nodes, len(inputs))) < 0.8, rng.normal(size=(nodes, len(inputs))), 0.0)
+    values = rng.normal(size=(2 * nodes + 1, len(names)))
+    if task == "classification":
+        values = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+    rows = rng.integers(1, 500, 2 * nodes + 1).astype(float)
+    return SoftTreeReadable(
+        schema, task, names, inputs, weight, rng.normal(size=nodes), values, rows, np.zeros(len(inputs)), reading
+    )
 
 
 def every_operation():
@@ -187,6 +261,27 @@ READABLES = {
     "network, tanh classes": planted_network(NUMBERS, "classification", WIDE[:3], (10,), "tanh", seed=2),
     "network, mixed": planted_network(MIXED, "classification", ("no", "yes"), (9, 5), "relu", seed=3),
     "network, mixed regression": planted_network(MIXED, "regression", ("prediction",), (70,), "tanh", seed=4),
+    "soft tree, regression": planted_soft_tree(NUMBERS, "regression", ("up", "down"), depth=4, seed=1),
+    "soft tree, one output": planted_soft_tree(MIXED, "regression", ("prediction",), depth=3, seed=2),
+    "soft tree, five classes": planted_soft_tree(MIXED, "classification", WIDE, depth=4, seed=3),
+    "soft tree, averaged": planted_soft_tree(MIXED, "regression", ("prediction",), depth=3, seed=4, reading="average"),
+    "soft tree, averaged classes": planted_soft_tree(
+        NUMBERS, "classification", WIDE[:3], depth=2, seed=5, reading="average"
+    ),
+    "rule list, regression": planted_list(NUMBERS, "regression", ("prediction",), count=12, seed=1),
+    "rule list, mixed": planted_list(MIXED, "regression", ("up", "down", "age"), count=12, seed=2),
+    "rule list, two classes": planted_list(MIXED, "classification", ("no", "yes"), count=9, seed=3),
+    "rule list, five classes": planted_list(MIXED, "classification", WIDE, count=15, seed=4),
+    "rule list, only the last": planted_list(NUMBERS, "classification", WIDE, count=0, seed=5),
+    "rule set, regression": planted_set(
+        NUMBERS, "regression", ("prediction",), "identity", count=12, terms=(0, 3), seed=1
+    ),
+    "rule set, mixed": planted_set(MIXED, "regression", ("up", "down"), "identity", count=8, terms=(5,), seed=2),
+    "rule set, two classes": planted_set(
+        MIXED, "classification", ("no", "yes"), "logistic", count=12, terms=(0, 5), seed=3
+    ),
+    "rule set, five classes": planted_set(MIXED, "classification", WIDE, "softmax", count=10, terms=(5,), seed=4),
+    "rule set, no rules": planted_set(NUMBERS, "classification", WIDE, "softmax", count=0, terms=(), seed=5),
 }
 
 
@@ -256,7 +351,14 @@ def test_the_table_has_every_family_and_operation():
     programs = [readable.program() for readable in READABLES.values()]
     found = {type(node) for program in programs for node in nodes(program)}
     assert set(OPERATIONS) | {IsIn, sp.Piecewise} <= found
-    assert {readable.family for readable in READABLES.values()} == {"tree", "formula", "network"}
+    assert {readable.family for readable in READABLES.values()} == {
+        "tree",
+        "formula",
+        "network",
+        "rule_list",
+        "rule_set",
+        "soft_tree",
+    }
     assert {target for target in EXPORTERS if target not in ("latex", "mathml", "sql")} <= set(RUNNERS)
 
 

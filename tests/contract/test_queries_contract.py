@@ -64,7 +64,7 @@ def values_of(rows: Any) -> np.ndarray:
 
 
 def test_every_public_source_is_in_the_table() -> None:
-    assert set(SOURCES) == set(queries.__all__) - {"Source"}
+    assert set(SOURCES) | {"ImageShifts"} == set(queries.__all__) - {"Source"}  # images have a file of their own
 
 
 @source

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from limbeck._core.storage import RunDocuments
-from limbeck._core.tables import Column, Schema
+from limbeck._core.tables import Column, Schema, Table
 from limbeck.readable import Readable, readable_from_dict
 from limbeck.report import render
 from report_runs import (
     ATTACK,
     MIXED,
     NUMBERS,
+    every_family,
     formula,
     grown_tree,
     hostile,
@@ -27,7 +28,9 @@ from report_runs import (
     mixed_classification,
     mixed_regression,
     several_outputs,
+    small_images,
     small_network,
+    soft_tree,
 )
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to look with")
@@ -40,6 +43,8 @@ RUNS = {
     "classification": mixed_classification,
     "several outputs": several_outputs,
     "hostile": hostile,
+    "every family": every_family,
+    "images": small_images,
 }
 
 
@@ -407,6 +412,151 @@ def test_the_wheel_zooms_only_with_control_and_the_mouse_drags(browser: Any, pag
         page.quiet()
 
 
+@pytest.mark.parametrize("name", ["every family", "images"])
+def test_a_soft_tree_is_walked(browser: Any, pages: Any, name: str) -> None:
+    documents, path = pages[name]
+    tree = readables(documents)[1]
+    with Opened(browser, path) as page:
+        page.select(1)
+        walk = page.locator("[data-soft='1'] .soft-walk")
+        here = walk.locator(".soft-here")
+        assert walk.get_attribute("data-node") == "0"
+        walk.locator(".soft-right").click()
+        assert walk.get_attribute("data-node") == "2"
+        assert f"{tree.rows[2]:,.0f} rows" in here.locator(".soft-title").inner_text()
+        assert page.locator("[data-soft='1'] .soft-node.here").get_attribute("data-node") == "2"
+        for key in ("ArrowLeft", "ArrowLeft", "ArrowRight"):
+            here.focus()
+            page.keyboard.press(key)
+        assert walk.get_attribute("data-node") == "24"
+        assert "Leaf 24" in here.inner_text()
+        assert here.locator(".soft-side:disabled").count() == 2
+        shown = [text.split()[0] for text in here.locator(".soft-middle .soft-shares .size").all_inner_texts()]
+        np.testing.assert_allclose(np.array(shown, dtype=float) / 100, tree.values[24], atol=0.0006)
+        page.keyboard.press("ArrowRight")
+        assert walk.get_attribute("data-node") == "24"
+        page.keyboard.press("ArrowUp")
+        assert walk.get_attribute("data-node") == "11"
+        walk.locator(".soft-crumbs button").nth(1).click()
+        assert walk.get_attribute("data-node") == "2"
+        assert page.evaluate("document.activeElement.className") == "soft-here"
+        walk.locator(".soft-up").click()
+        assert walk.get_attribute("data-node") == "0"
+        page.locator("[data-soft='1'] .soft-svg [data-node='5']").click()
+        assert walk.get_attribute("data-node") == "5"
+        overview = walk.locator(".soft-overview")
+        box = overview.bounding_box()
+        overview.click(position={"x": 0.99 * box["width"], "y": 0.95 * box["height"]})
+        assert walk.get_attribute("data-node") == str(len(tree.values) - 1)
+        loaded = "[...document.images].every((image) => image.complete && image.naturalWidth === 6)"
+        assert page.evaluate(loaded)
+        assert (page.locator("[data-soft='1'] img").count() > 0) == (name == "images")
+        page.quiet()
+
+
+@pytest.mark.parametrize("name", ["every family", "images"])
+def test_the_reading_of_a_row_is_chosen(browser: Any, pages: Any, name: str) -> None:
+    documents, path = pages[name]
+    tree = readables(documents)[1]
+    with Opened(browser, path) as page:
+        page.select(1)
+        soft = page.locator("[data-soft='1']")
+        labels = [text for text in soft.locator(".soft-rows option").all_inner_texts() if "panel" not in text]
+        seen = set()
+        for i in (0, len(labels) // 2, len(labels) - 1):
+            soft.locator(".soft-rows").select_option(str(i))
+            shown = soft.locator(".reading:visible")
+            assert shown.count() == 1
+            way = [int(node) for node in shown.get_attribute("data-path").split()]
+            if labels[i].startswith("held-out row"):
+                row = documents.arrays["X"][[int(re.findall(r"\d+", labels[i])[0]) - 1]]
+                assert way[-1] == tree.leaf_of(row)[0]
+            assert shown.locator(".step-side").count() == len(way)
+            lit = soft.locator(".soft-node.lit").all()
+            assert {int(node.get_attribute("data-node")) for node in lit} == set(way[: len(lit)])
+            seen.add(way[-1])
+        assert len(seen) > 1
+        soft.locator(".reading:visible [data-go]").last.click()
+        assert soft.locator(".soft-walk").get_attribute("data-node") == str(way[-2])
+        page.quiet()
+
+
+def test_the_row_of_the_panel_is_read(browser: Any, pages: Any) -> None:
+    documents, path = pages["every family"]
+    tree = readables(documents)[1]
+    with Opened(browser, path) as page:
+        page.select(1)
+        soft = page.locator("[data-soft='1']")
+        soft.locator(".soft-rows").select_option(label="the row of the what-if panel")
+        seen = set()
+        for r in range(0, 40, 6):
+            page.select_option("#row-list", str(r))
+            row = documents.arrays["X"][[r]]
+            reading = tree.read(Table(tree.schema, row))[0]
+            shown = soft.locator(".reading:visible")
+            way = [step.node for step in reading.decisions] + [reading.leaf]
+            assert shown.get_attribute("data-path") == " ".join(map(str, way))
+            sides = [text.split() for text in shown.locator(".step-side").all_inner_texts()[:-1]]
+            assert [side for side, *_ in sides] == ["right" if step.right else "left" for step in reading.decisions]
+            chances = [float(share) / 100 for _, share, *_ in sides]
+            np.testing.assert_allclose(chances, [step.probability for step in reading.decisions], atol=6e-4)
+            name, _, part = reading.decisions[0].inputs[0]
+            assert shown.locator(".parts-read .of").first.inner_text().startswith(f"{name} = ")
+            size = shown.locator(".parts-read .size").first.inner_text().replace("−", "-")
+            assert float(size) == pytest.approx(part, rel=0.01)
+            seen.add(reading.leaf)
+        assert len(seen) > 2
+        page.quiet()
+
+
+def test_the_rules_that_hold_are_marked(browser: Any, pages: Any) -> None:
+    documents, path = pages["every family"]
+    ordered, added = readables(documents)[2:4]
+    with Opened(browser, path) as page:
+        fires = "i => [...document.querySelectorAll(`[data-rules='${i}'] .fires`)].map((line) => +line.dataset.rule)"
+        seen = set()
+        for r in range(0, 40, 4):
+            page.select_option("#row-list", str(r))
+            row = documents.arrays["X"][[r]]
+            first = page.evaluate(fires, 2)
+            assert first == ordered.rule_of(row).tolist()
+            holding = [i for i, rule in enumerate(added.rules) if all(c.holds(row)[0] for c in rule.conditions)]
+            assert page.evaluate(fires, 3) == holding
+            seen.add((*first, *holding))
+        assert len(seen) > 2
+        page.quiet()
+
+
+def test_the_price_of_clarity_is_shown_with_its_numbers(browser: Any, pages: Any) -> None:
+    _, path = pages["every family"]
+    with Opened(browser, path) as page:
+        section = page.locator("#clarity")
+        assert section.locator(".clarity-svg:visible").count() == 2
+        section.locator("summary").click()
+        assert section.locator("tbody tr:visible").count() == 6
+        names = section.locator(".wide .curve .name").all()
+        for name in names:
+            frame, box = section.locator(".wide svg").first.bounding_box(), name.bounding_box()
+            assert frame["x"] <= box["x"]
+            assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+        page.quiet()
+
+
+def test_of_hundreds_of_columns_those_that_weigh_most_have_a_control(browser: Any, tmp_path: Path) -> None:
+    schema = Schema(tuple(Column(f"p{j}") for j in range(225)))
+    names = ("no", "yes")
+    documents = make_run({"soft": soft_tree(schema, names, "classification", 3, (15, 15, 1))})
+    path = tmp_path / "wide-soft.html"
+    path.write_text(render(documents), encoding="utf-8", newline="")
+    with Opened(browser, path) as page:
+        assert page.locator("#used .control").count() == 40
+        assert page.locator("#others summary").inner_text() == "185 columns that weigh less for soft, or nothing"
+        page.locator("#row-after").click()
+        expected = readables(documents)[0].predict_encoded(documents.arrays["X"][:1])[0]
+        np.testing.assert_allclose(page.answer(), expected, rtol=1e-6)
+        page.quiet()
+
+
 def test_a_large_tree_starts_folded(browser: Any, tmp_path: Path) -> None:
     tree = grown_tree(NUMBERS, ("prediction",), "regression", 7)
     path = tmp_path / "large.html"
@@ -453,6 +603,7 @@ def test_hostile_names_run_nothing(browser: Any, pages: Any) -> None:
             page.locator(f"#student-{index} details.as-text summary").click()
             for target in ("python", "sql", "c", "javascript", "latex"):
                 page.locator(f"#take-{index}-{target}").click()
+        page.select(list(documents.run["students"]).index("network"))
         page.locator(f"#c{len(documents.run['schema']['columns']) - 1}").select_option("1")
         for point in page.locator(".wide .point").all():
             point.focus()
@@ -564,6 +715,19 @@ def test_on_paper_every_student_is_there(browser: Any, pages: Any) -> None:
         assert not page.locator("#whatif").is_visible()
         assert not page.locator(".topbar").is_visible()
         assert re.match(rb"%PDF", page.pdf())
+
+
+def test_a_soft_tree_and_a_reading_are_on_paper_and_without_javascript(browser: Any, pages: Any) -> None:
+    _, path = pages["images"]
+    with Opened(browser, path, java_script_enabled=False) as page:
+        assert page.locator("[data-soft='1'] .soft-svg").is_visible()
+        assert page.locator("[data-soft='1'] .reading:visible").count() == 1
+        assert not page.locator("[data-soft='1'] .soft-walk").is_visible()
+    with Opened(browser, path) as page:
+        page.emulate_media(media="print")
+        assert page.locator("[data-soft='1'] .soft-svg").is_visible()
+        assert page.locator("[data-soft='1'] .reading:visible").count() == 1
+        assert not page.locator("[data-soft='1'] .soft-walk").is_visible()
 
 
 def test_without_javascript_the_students_can_be_read(browser: Any, pages: Any) -> None:

@@ -27,8 +27,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "FormulaRegressor": {"max_complexity": 20, "max_evaluations": 300},
     "NetworkClassifier": {"hidden_layer_sizes": (8,), "max_epochs": 20},
     "NetworkRegressor": {"hidden_layer_sizes": (8,), "max_epochs": 20},
+    "OptimalTreeClassifier": {},
+    "OptimalTreeRegressor": {},
+    "RuleListClassifier": {},
+    "RuleListRegressor": {},
+    "RuleSetClassifier": {"max_rules": 4},
+    "RuleSetRegressor": {"max_rules": 4},
+    "SoftTreeClassifier": {"max_depth": 3, "max_steps": 150},
+    "SoftTreeRegressor": {"max_depth": 3, "max_steps": 150},
     "TreeClassifier": {},
     "TreeRegressor": {},
+    "TrepanClassifier": {},
+    "TrepanRegressor": {},
 }
 """Every student with a budget that lets this file run in a minute."""
 
@@ -39,6 +49,8 @@ LEARNS_LITTLE: dict[str, dict[str, Any]] = {
     "FormulaRegressor": {"max_complexity": 40, "max_evaluations": 3_000},
     "NetworkClassifier": {"max_epochs": 150},
     "NetworkRegressor": {"max_epochs": 150},
+    "SoftTreeClassifier": {"max_steps": 1_000},
+    "SoftTreeRegressor": {"max_depth": 5, "max_steps": 1_500},
 }
 """What a student needs beyond `SMALL` where a test asks how well it learns."""
 

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 from limbeck.cli import main
+from limbeck.cli._rows import NamedRows, sampled
 
 QUICK = ["--students", "tree", "--queries", "300", "--jobs", "1", "--quiet"]
 
@@ -141,6 +142,37 @@ def test_predict(place: Path) -> None:
     assert limbeck("predict", "run", "--data", "rows.csv", cwd=place).stdout == (place / "answers.csv").read_text()
 
 
+def test_tradeoff_shows_where_to_stop(place: Path) -> None:
+    ran = limbeck("tradeoff", "run", cwd=place)
+    assert ran.returncode == 0, ran.stderr
+    (line,) = [line for line in ran.stdout.splitlines() if "stop here" in line and "tree" in line]
+    assert "4 leaves" in line
+    assert "1 leaf " in ran.stdout
+    rows = json.loads(limbeck("tradeoff", "run", "--json", cwd=place).stdout)
+    assert [row["size"] for row in rows if row["stop"]] == [4]
+
+
+def test_fewer_rows_and_another_query_source(place: Path) -> None:
+    ran = limbeck(
+        "distill", "--data", "rows.csv", "--target", "out", "--teacher", "mine:model", "--out", "fewer",
+        "--max-rows", "100", "--query-source", "marginals", *QUICK, cwd=place,
+    )  # fmt: skip
+    assert ran.returncode in (0, 3), ran.stderr
+    results = json.loads((place / "fewer/results.json").read_text())
+    assert results["data"]["rows"] == 100
+    assert results["data"]["query_source"] == "Marginals()"
+    assert "100 of 300 rows were drawn by the seed, and the others left" in results["notes"]
+
+
+def test_the_rows_that_are_drawn_follow_the_seed(place: Path) -> None:
+    rows = NamedRows(pd.read_csv(place / "rows.csv"), "rows.csv", ("out",), None, ())
+    one, same, other = (sampled(rows, 50, seed).frame for seed in (1, 1, 2))
+    assert len(one) == 50
+    pd.testing.assert_frame_equal(one, same)
+    assert not one.equals(other)
+    assert sampled(rows, 300, 1) is rows
+
+
 def test_report_is_the_same_page(place: Path) -> None:
     ran = limbeck("report", "run", "--out", "again.html", cwd=place)
     assert ran.returncode == 0
@@ -198,6 +230,13 @@ BAD = {
         2,
         "students are",
     ),
+    "unknown query source": (
+        ["distill", "--data", "rows.csv", "--target", "out", "--teacher", "mine:model", "--query-source", "mung"],
+        2,
+        "Did you mean 'munge'?",
+    ),
+    "no rows": (["distill", "--data", "rows.csv", "--max-rows", "0"], 2, "max-rows"),
+    "no curve": (["tradeoff", "nowhere"], 1, "is not a run"),
     "not a run": (["show", "."], 1, "is not a run"),
     "unknown candidate": (["show", "run", "treee"], 2, "Did you mean 'tree'?"),
     "unknown export": (["export", "run", "--to", "cobol"], 2, "an export target is one of"),

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import limbeck
-from limbeck import _distill
+from limbeck import _distill, _rounds
 from limbeck._core.errors import InputError, LimbeckError, StorageError, TeacherError
 from limbeck._core.tables import Table
+from limbeck._named_students import DEFAULT_STUDENTS, named_students
 from limbeck.checks import Fidelity, Stability
 from limbeck.students import FormulaRegressor, NetworkRegressor, TreeClassifier, TreeRegressor
+from limbeck.students._predicting import StudentClassifier, StudentRegressor
 
 RNG = np.random.default_rng(5)
 X = RNG.uniform(-1, 1, size=(240, 3))
@@ -97,13 +100,13 @@ def test_the_same_seed_gives_the_same_answer(n_jobs: int) -> None:
 def test_held_out_rows_are_not_asked_before_the_students_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
     fitted: list[np.ndarray] = []
-    whole = _distill._fit
+    whole = _rounds._fit
 
     def watched(student: Any, rows: Table, *rest: Any) -> Any:
         fitted.append(rows.values)
         return whole(student, rows, *rest)
 
-    monkeypatch.setattr(_distill, "_fit", watched)
+    monkeypatch.setattr(_rounds, "_fit", watched)
     result = quick(lambda rows: (seen.append(np.asarray(rows)), steps(rows))[1])
     held_out = {tuple(row) for row in result.arrays["X"]}
     assert len(held_out) == 60
@@ -137,7 +140,7 @@ def test_a_student_that_fails_does_not_lose_the_others() -> None:
 
 
 def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = _distill.run_tasks
+    whole = _rounds.run_tasks
 
     def cut(*args: Any, **kwargs: Any) -> Any:
         for done, pair in enumerate(whole(*args, **kwargs)):
@@ -145,14 +148,86 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
                 raise KeyboardInterrupt
             yield pair
 
-    monkeypatch.setattr(_distill, "run_tasks", cut)
+    monkeypatch.setattr(_rounds, "run_tasks", cut)
     result = quick(students={"tree": TreeRegressor(), "network": NetworkRegressor(max_epochs=2)})
     assert not result.complete
     assert [candidate.name for candidate in result.candidates] == ["tree"]
     assert [(f.code, f.status) for f in result.candidates[0].findings] == [("RC001", "pass"), ("RC004", "inconclusive")]
     assert result.candidates[0].verdict.startswith("use with care: RC004 inconclusive")
-    assert result.run["notes"] == ["student 'network' was not reached"]
+    assert result.run["notes"][0] == "student 'network' was not reached"
+    assert result.run["notes"][1].startswith("the price of clarity has no size to stop at: the refits")
     assert not limbeck.load(result.save(tmp_path / "run")).complete
+
+
+class Asking(StudentRegressor):
+    """A student that asks the teacher by itself: for the middle of its rows, and for as many more as it may."""
+
+    processes: ClassVar[list[int]] = []
+
+    def __init__(self, max_queries: int = 64, native: bool = False, repeat: Any = None) -> None:
+        self.max_queries = max_queries
+        self.native = native
+        self.repeat = repeat
+
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, y_soft: Any = None, oracle: Any = None) -> Asking:
+        self.processes.append(os.getpid())
+        wanted = X.take(np.arange(self.max_queries)).with_values(0.5 * X.values[: self.max_queries])
+        if self.repeat is not None:
+            wanted = wanted.with_values(self.repeat)
+        answers = oracle(wanted.native() if self.native else wanted)
+        assert answers.shape == (len(wanted), 1)
+        both = X.with_values(np.vstack([X.values, wanted.values]))
+        self.readable_ = TreeRegressor(random_state=0).fit(both, np.append(y, answers[:, 0])).readable_
+        return self
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_student_may_ask_by_itself(native: bool) -> None:
+    Asking.processes.clear()
+    told: list[str] = []
+    students = {"asking": Asking(native=native), "tree": TreeRegressor()}
+    alone = quick(students={"tree": TreeRegressor()})
+    result = quick(students=students, n_jobs=2, progress=lambda what, *_: told.append(what))
+    assert [candidate.name for candidate in result.candidates] == ["asking", "tree"]
+    assert set(Asking.processes) == {os.getpid()}
+    assert len(Asking.processes) == 3
+    assert result.run["teacher"]["rows_asked"] == alone.run["teacher"]["rows_asked"] + 3 * 64
+    assert [finding.status for finding in result["asking"].findings] == ["pass", "pass"]
+    assert result.run["notes"] == []
+    plan = next(line for line in told if line.startswith("plan"))
+    assert f"ask the teacher {3 * (180 + 500 + 64) + 2 * 7_000:,} rows" in plan
+
+
+def test_held_out_rows_that_a_student_asks_for_are_counted() -> None:
+    held_out = quick().arrays["X"]
+    result = quick(students={"asking": Asking(repeat=held_out[:7])})
+    assert result.run["notes"] == ["student 'asking' asked the teacher 21 rows that equal held-out ones"]
+
+
+def test_ctrl_c_while_a_student_asks_keeps_the_others() -> None:
+    class Cut(Asking):
+        def fit(self, *args: Any, oracle: Any = None, **more: Any) -> Cut:
+            raise KeyboardInterrupt
+
+    result = quick(students={"cut": Cut(), "tree": TreeRegressor()})
+    assert [candidate.name for candidate in result.candidates] == ["tree"]
+    assert not result.complete
+    assert "student 'cut' was not reached" in result.run["notes"]
+
+
+def test_students_go_by_their_own_names() -> None:
+    assert [c.name for c in quick(students=[TreeRegressor(), TreeRegressor()]).candidates] == ["tree", "tree_1"]
+    assert set(DEFAULT_STUDENTS) == {"tree", "formula", "network"} < set(_distill.STUDENTS)
+
+
+@pytest.mark.parametrize("name", _distill.STUDENTS)
+@pytest.mark.parametrize("is_classification", [False, True])
+def test_every_name_is_an_estimator_with_a_seed(name: str, is_classification: bool) -> None:
+    (found,) = named_students([name], is_classification, 0).items()
+    assert found[0] == name
+    assert isinstance(found[1], StudentClassifier if is_classification else StudentRegressor)
+    assert found[1].get_params().get("random_state", 0) is not None
+    assert list(named_students([found[1]], is_classification, 0)) == [name]
 
 
 def test_progress_is_told() -> None:

@@ -17,7 +17,10 @@ NEEDS = {"adult.py": "adult"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_example(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     needed = NEEDS.get(name)
     if needed is not None and needed not in set(datasets.available()["name"]):
         pytest.skip(f"{name} needs the data set {needed!r}: set LIMBECK_DATA")

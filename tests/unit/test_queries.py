@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limbeck._core.errors import InputError
+from limbeck._core.keys import row_keys
 from limbeck._core.tables import Column, Table
 from limbeck.queries import Marginals, Munge, NaiveBayes, Shifted, Unlabelled, _munge, _neighbours
 from limbeck.queries._munge import Rounds, munge_passes
 from limbeck.queries._neighbours import Space, nearest_distance, nearest_other
-from limbeck.queries._source import as_typed, row_keys, type_range
+from limbeck.queries._source import as_typed, type_range
 
 
 def mixed(n: int, numbers: int, texts: int, seed: int, levels: int = 3) -> Table:

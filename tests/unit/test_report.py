@@ -33,6 +33,7 @@ from report_runs import (
     MIXED,
     NUMBERS,
     classifier,
+    every_family,
     finding,
     formula,
     grown_tree,
@@ -41,6 +42,7 @@ from report_runs import (
     mixed_classification,
     mixed_regression,
     several_outputs,
+    small_images,
     small_network,
 )
 
@@ -49,6 +51,9 @@ RUNS = {
     "classification": mixed_classification,
     "several outputs": several_outputs,
     "hostile": hostile,
+    "every family": every_family,
+    "every family of numbers": lambda: every_family(("prediction",), "regression"),
+    "images": small_images,
 }
 VOID = {"meta", "input", "img", "br", "link", "hr"}
 
@@ -143,8 +148,10 @@ def test_every_reference_inside_the_page_is_there(page: str) -> None:
 def test_nothing_is_fetched(page: str) -> None:
     parsed = Page(page)
     for tag, attributes in parsed.elements:
-        assert tag not in {"link", "img", "iframe", "object", "embed", "base", "video", "audio", "source", "form"}
-        assert "src" not in attributes
+        assert tag not in {"link", "iframe", "object", "embed", "base", "video", "audio", "source", "form"}
+        assert (attributes.get("src") or "data:image/png;base64,").startswith("data:image/png;base64,"), attributes
+        if tag == "image":
+            assert (attributes.pop("href") or "").startswith("data:image/png;base64,")
         for name in ("href", "xlink:href", "action", "data", "poster", "srcset"):
             assert (attributes.get(name) or "#").startswith("#"), (tag, attributes)
     style = re.search(r"<style>(.*?)</style>", page, re.S)
@@ -163,6 +170,7 @@ def test_the_policy_allows_these_scripts_and_no_others(page: str) -> None:
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     assert set(digests) == allowed
     assert len(scripts) >= 5
+    assert ("img-src data:" in policy) == any(tag in ("img", "image") for tag, _ in parsed.elements)
 
 
 def test_no_element_has_an_event_in_its_attributes(page: str) -> None:
@@ -188,7 +196,7 @@ def test_hostile_names_stay_text() -> None:
 def test_hostile_programs_stay_in_their_blocks() -> None:
     page = Page(render(hostile()))
     programs = [text for attributes, text in page.scripts if str(attributes.get("id", "")).startswith("program-")]
-    assert len(programs) == 4
+    assert len(programs) == 7
     for text in programs:
         assert text.rstrip().endswith("})();")
 

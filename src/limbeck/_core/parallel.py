@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Failure", "run_tasks"]
+__all__ = ["Failure", "run_here", "run_tasks"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,12 @@ def run_tasks(
 
     pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch="all", batch_size=1)
     yield from pool(delayed(_attempt)(i, function, task) for i, task in enumerate(tasks))
+
+
+def run_here(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+    """Pairs ``(position, result or Failure)``, one after the other in this process."""
+    for i, task in enumerate(tasks):
+        yield _attempt(i, function, task)
 
 
 def _attempt(i: int, function: Callable[..., Any], task: tuple[Any, ...]) -> tuple[int, Any]:

@@ -7,6 +7,7 @@ comes back, and a condition reads ``workclass = 'Private'``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,10 +86,8 @@ class Schema:
             raw = _as_matrix(X)
             if raw.shape[1] != len(self):
                 raise InputError(f"rows must have {len(self)} columns {list(self.names)[:8]}; got shape {raw.shape}")
-            if raw.dtype.kind == "f" and self.all_numbers:
-                values = raw.astype(np.float64)
-                _refuse_non_finite(values, self.names)
-                return values
+            if raw.dtype.kind in "fiub" and self.all_numbers:
+                return _finite(raw.astype(np.float64), self)
             named = {name: raw[:, j] for j, name in enumerate(self.names)}
         else:
             absent = [name for name in self.names if name not in named]
@@ -97,14 +96,17 @@ class Schema:
                     f"the rows lack the column(s) {absent}; they have {list(named)[:20]}."
                     f"{did_you_mean(absent[0], named)}"
                 )
-        out = np.column_stack([encode_column(column, named[column.name]) for column in self.columns])
-        _refuse_non_finite(out, self.names)
-        return out
+        return _finite(np.column_stack([encode_column(column, named[column.name]) for column in self.columns]), self)
 
     def decode(self, Z: np.ndarray) -> Any:
         """The user's own container from encoded rows ``(n, d)``: the same names, levels and types."""
         if self.container == "numpy" and self.all_numbers:
             return np.asarray(Z, dtype=np.float64)
+        if self.container == "pandas" and (plain := self._plain_dtype()) is not None:
+            import pandas as pd
+
+            block = np.rint(Z) if plain.kind in "iu" else Z
+            return pd.DataFrame(block.astype(plain), columns=list(self.names))
         values = {column.name: decode_column(column, Z[:, j]) for j, column in enumerate(self.columns)}
         if self.container == "numpy":
             out = np.empty(Z.shape, dtype=object)
@@ -138,6 +140,13 @@ class Schema:
         import pyarrow as pa
 
         return pa.table({name: list(v) if v.dtype == object else v for name, v in values.items()})
+
+    def _plain_dtype(self) -> np.dtype[Any] | None:
+        """The type of all columns, where they are numbers of one plain type: such a table is made in one piece."""
+        types = {column.dtype for column in self.columns}
+        if not self.all_numbers or len(types) > 1 or not re.fullmatch(r"(u?int|float)\d+", next(iter(types))):
+            return None
+        return np.dtype(types.pop())
 
     def to_dict(self) -> dict[str, Any]:
         """The schema as JSON types."""
@@ -217,6 +226,10 @@ class Table:
             labels = [f"x{j}" for j in range(raw.shape[1])] if names is None else [str(name) for name in names]
             if len(labels) != raw.shape[1]:
                 raise InputError(f"names must name {raw.shape[1]} columns; got {len(labels)}")
+            if raw.dtype.kind in "iub" or (raw.dtype.kind == "f" and not np.isnan(raw).any()):
+                whole, kind = raw.dtype.kind != "f", str(raw.dtype)
+                schema = Schema(tuple(Column(name, "continuous", (), whole, kind) for name in labels))
+                return cls(schema, _finite(raw.astype(np.float64), schema))
             named, container = {name: raw[:, j] for j, name in enumerate(labels)}, "numpy"
             if len(named) != len(labels):
                 Schema(tuple(Column(name) for name in labels))
@@ -225,8 +238,7 @@ class Table:
         _refuse_missing(named)
         schema = Schema(tuple(describe_column(name, values) for name, values in named.items()), container)
         values = np.column_stack([encode_column(column, named[column.name]) for column in schema.columns])
-        _refuse_non_finite(values, schema.names)
-        return cls(schema, values)
+        return cls(schema, _finite(values, schema))
 
 
 def _container_of(X: Any) -> str:
@@ -297,9 +309,11 @@ def _refuse_missing(named: dict[str, Any]) -> None:
         )
 
 
-def _refuse_non_finite(values: np.ndarray, names: Sequence[str]) -> None:
+def _finite(values: np.ndarray, schema: Schema) -> np.ndarray:
+    """The values, where every one is finite."""
     bad = ~np.isfinite(values)
     if bad.any():
-        counts = {name: int(bad[:, j].sum()) for j, name in enumerate(names) if bad[:, j].any()}
+        counts = {name: int(bad[:, j].sum()) for j, name in enumerate(schema.names) if bad[:, j].any()}
         kind = "NaN" if np.isnan(values).any() else "infinity (inf)"
         raise InputError(f"every number must be finite; got {kind} in column(s) {counts}. Drop or mend those rows.")
+    return values

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli import _data, _distill, _export, _predict, _report, _show
+from limbeck.cli import _data, _distill, _export, _predict, _report, _show, _tradeoff
 
 __all__ = ["app", "main"]
 
@@ -30,6 +30,7 @@ app.command("show")(_show.show)
 app.command("export")(_export.export)
 app.command("predict")(_predict.predict)
 app.command("report")(_report.report)
+app.command("tradeoff")(_tradeoff.tradeoff)
 app.add_typer(_data.app, name="data")
 
 

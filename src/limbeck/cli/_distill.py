@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["distill", "seconds"]
 
+QUERY_SOURCES = {
+    "munge": "Munge",
+    "marginals": "Marginals",
+    "naive_bayes": "NaiveBayes",
+    "shifts": "ImageShifts",
+}
+"""By the name of the option: where queries come from."""
+
 
 def distill(
     data: Annotated[
@@ -27,13 +35,24 @@ def distill(
         typer.Option(help="The model: a .pt2 or .onnx file, or package.module:name. Absent: one is trained."),
     ] = None,
     train: Annotated[bool, typer.Option("--train", help="Train a default network on the rows as the teacher.")] = False,
-    students: Annotated[str, typer.Option(help="Which students, with commas.")] = "tree,formula,network",
+    students: Annotated[
+        str,
+        typer.Option(
+            help="Which, with commas: tree, trepan, optimal_tree, soft_tree, rules, rule_set, formula, network."
+        ),
+    ] = "tree,formula,network",
     out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("runs/latest"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.", min=0)] = 0,
     budget: Annotated[
         str | None, typer.Option(help="Time for the students together, such as 60s or 5m; the answer may then vary.")
     ] = None,
     queries: Annotated[int | None, typer.Option(help="How many synthetic rows to ask the teacher.", min=0)] = None,
+    query_source: Annotated[
+        str, typer.Option(help="Where they come from: munge, marginals, naive_bayes or shifts (of images).")
+    ] = "munge",
+    max_rows: Annotated[
+        int | None, typer.Option(help="Use so many rows of the data, drawn by the seed, and leave the others.", min=1)
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="regression or classification, where the teacher does not say.")
     ] = None,
@@ -46,16 +65,18 @@ def distill(
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Distil a trained model into a tree, a formula and a small network, and check how faithful each is."""
+    """Distil a trained model into models that a person can read, and check how faithful each is."""
     from limbeck import distill as run
     from limbeck._core.errors import InputError
-    from limbeck.cli._rows import read_rows
+    from limbeck.cli._rows import read_rows, sampled
 
     if teacher is not None and train:
         raise InputError("--train makes a teacher of its own; leave out --teacher or --train")
     if task not in (None, "regression", "classification"):
         raise InputError(f"--task is regression or classification; got {task!r}")
     rows = read_rows(data, target=_names(target), drop=_names(drop), missing=missing)
+    if max_rows is not None:
+        rows = sampled(rows, max_rows, seed)
     if teacher is None and not rows.target:
         raise InputError("give --teacher, or --target so that a default network can be trained")
     result = run(
@@ -63,6 +84,7 @@ def distill(
         rows.frame,
         list(rows.target) if len(rows.target) > 1 else (rows.target[0] if rows.target else None),
         students=_names(students),
+        queries=_query_source(query_source),
         n_queries=queries,
         task=task or rows.task,
         classes=_names(classes) or None,
@@ -88,6 +110,17 @@ def distill(
 
 def _names(text: str | None) -> list[str]:
     return [] if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _query_source(name: str) -> Any:
+    from limbeck import queries
+    from limbeck._core.errors import InputError, did_you_mean
+
+    if name not in QUERY_SOURCES:
+        raise InputError(
+            f"--query-source is one of {', '.join(QUERY_SOURCES)}; got {name!r}.{did_you_mean(name, QUERY_SOURCES)}"
+        )
+    return getattr(queries, QUERY_SOURCES[name])()
 
 
 def seconds(text: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from limbeck._core.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NamedRows", "read_rows"]
+__all__ = ["NamedRows", "read_rows", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,15 @@ def read_rows(data: str, *, target: list[str], drop: list[str], missing: str) ->
         frame = datasets.mend_missing(frame, missing, target=chosen)
     notes = (f"{before - len(frame)} of {before} rows with missing values were dropped",) if len(frame) < before else ()
     return NamedRows(frame, name, chosen, task if task in ("regression", "classification") else None, notes)
+
+
+def sampled(rows: NamedRows, n: int, seed: int) -> NamedRows:
+    """At most `n` of the rows, in their order, drawn without replacement; a note says of how many."""
+    import numpy as np
+
+    total = len(rows.frame)
+    if total <= n:
+        return rows
+    index = np.sort(np.random.default_rng(seed).choice(total, size=n, replace=False))
+    note = f"{n} of {total} rows were drawn by the seed, and the others left"
+    return replace(rows, frame=rows.frame.iloc[index].reset_index(drop=True), notes=(*rows.notes, note))

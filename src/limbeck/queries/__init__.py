@@ -6,6 +6,7 @@ hold legal levels, whose whole-number columns hold whole numbers, and of which n
 
 from __future__ import annotations
 
+from limbeck.queries._image_shifts import ImageShifts
 from limbeck.queries._marginals import Marginals
 from limbeck.queries._munge import Munge
 from limbeck.queries._naive_bayes import NaiveBayes
@@ -13,4 +14,4 @@ from limbeck.queries._shifted import Shifted
 from limbeck.queries._source import Source
 from limbeck.queries._unlabelled import Unlabelled
 
-__all__ = ["Marginals", "Munge", "NaiveBayes", "Shifted", "Source", "Unlabelled"]
+__all__ = ["ImageShifts", "Marginals", "Munge", "NaiveBayes", "Shifted", "Source", "Unlabelled"]

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from limbeck._core.errors import InputError
+from limbeck._core.keys import row_keys
 from limbeck._core.seeds import RandomState, as_generator
 from limbeck._core.tables import Column, Rows, Schema, Table
 
@@ -102,14 +103,6 @@ def type_range(column: Column) -> tuple[float, float]:
         return -np.inf, np.inf
     # 64-bit limits are not float64 numbers: the nearest ones inside are.
     return float(info.min), float(np.nextafter(float(info.max), 0.0) if info.bits == 64 else info.max)
-
-
-def row_keys(values: np.ndarray) -> np.ndarray:
-    """One 64-bit key a row ``(n,)``; equal rows have equal keys, so a missing key proves that a row is new."""
-    words = np.ascontiguousarray(values + 0.0).view(np.uint64)
-    odd = np.random.default_rng(0).integers(2**63, size=words.shape[1], dtype=np.uint64) * 2 + 1
-    mixed = (words ^ (words >> np.uint64(29))) * odd
-    return (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64)
 
 
 def _refuse_huge(table: Table) -> None:

@@ -4,16 +4,28 @@ from limbeck.readable._formula import FormulaReadable
 from limbeck.readable._language import IsIn, Program, count_symbols, evaluate
 from limbeck.readable._network import Layer, NetworkReadable
 from limbeck.readable._readable import Readable, readable_from_dict
+from limbeck.readable._rule_conditions import Condition, Rule
+from limbeck.readable._rule_set import LinearTerm, RuleSetReadable
+from limbeck.readable._rules import RuleListReadable
+from limbeck.readable._soft_tree import Decision, Reading, SoftTreeReadable
 from limbeck.readable._tree import Node, TreeReadable
 
 __all__ = [
+    "Condition",
+    "Decision",
     "FormulaReadable",
     "IsIn",
     "Layer",
+    "LinearTerm",
     "NetworkReadable",
     "Node",
     "Program",
     "Readable",
+    "Reading",
+    "Rule",
+    "RuleListReadable",
+    "RuleSetReadable",
+    "SoftTreeReadable",
     "TreeReadable",
     "count_symbols",
     "evaluate",

@@ -46,7 +46,9 @@ def design_inputs(schema: Schema) -> tuple[Input, ...]:
 
 
 def design_matrix(inputs: Sequence[Input], Z: np.ndarray) -> np.ndarray:
-    """The inputs' values ``(n, m)`` on encoded rows ``(n, d)``."""
+    """The inputs' values ``(n, m)`` on encoded rows ``(n, d)``: the rows themselves where all columns are numbers."""
+    if len(inputs) == Z.shape[1] and all(pair == (j, -1) for j, pair in enumerate(inputs)):
+        return Z
     return np.column_stack([Z[:, j] if code < 0 else (Z[:, j] == code).astype(np.float64) for j, code in inputs])
 
 

@@ -11,7 +11,7 @@ from limbeck.report._findings import verdict_summary
 from limbeck.report._students import StudentView
 from limbeck.report._words import count, interval_text, is_number, joined, measure, plural, shortened
 
-__all__ = ["about_run"]
+__all__ = ["about_run", "teacher_truth"]
 
 
 def about_run(documents: RunDocuments, students: Sequence[StudentView]) -> dict[str, Any]:
@@ -119,6 +119,16 @@ def _sentences(
     facts = [f"Seed {run['seed']}"] if run.get("seed") is not None else []
     facts += [f"{shortened(str(key), 30)} {shortened(str(value), 40)}" for key, value in versions.items()]
     return [*out, f"{'; '.join(facts)}."] if facts else out
+
+
+def teacher_truth(students: Sequence[StudentView]) -> float | None:
+    """What the teacher itself reaches on the truth of the held-out rows, where RC001 says it."""
+    for student in students:
+        truth = _mapping(_mapping((student.finding("RC001") or {}).get("details")).get("truth"))
+        value = _mapping(truth.get("teacher")).get("value")
+        if value is not None and is_number(value):
+            return float(value)
+    return None
 
 
 def _teacher_truth(students: Sequence[StudentView]) -> str:

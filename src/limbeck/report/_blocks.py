@@ -11,10 +11,21 @@ import numpy as np
 from markupsafe import Markup
 
 from limbeck._core.tables import Schema
-from limbeck.readable import FormulaReadable, NetworkReadable, Readable, TreeReadable
+from limbeck.readable import (
+    FormulaReadable,
+    NetworkReadable,
+    Readable,
+    RuleListReadable,
+    RuleSetReadable,
+    SoftTreeReadable,
+    TreeReadable,
+)
 from limbeck.report._answers_svg import confusion, scatter_svg
-from limbeck.report._embed import Budget
+from limbeck.report._embed import Budget, json_block
 from limbeck.report._network_svg import first_layer, heat_svg
+from limbeck.report._rules_view import rule_list_values, rule_set_values, rules_data
+from limbeck.report._soft_tree import soft_tree_data, soft_tree_readings, soft_tree_values
+from limbeck.report._spans import most_used
 from limbeck.report._students import Alternative, StudentView
 from limbeck.report._tree_svg import lay_out, tree_svg
 from limbeck.report._typeset import formula_lines, link_mathml
@@ -69,12 +80,44 @@ class Blocks:
             values = _formula_values(readable)
         elif isinstance(readable, NetworkReadable):
             values = _network_values(student, readable, self.ranges)
+        elif isinstance(readable, SoftTreeReadable):
+            return self._soft_tree(student, readable)
+        elif isinstance(readable, RuleListReadable):
+            values = rule_list_values(readable)
+        elif isinstance(readable, RuleSetReadable):
+            values = rule_set_values(readable)
         else:
             values = {"kind": "text", "sentence": ""}
-        return self._keep(
-            self._render("drawing.html.j2", index=student.index, name=student.name, **values),
-            f"the drawing of {student.name}",
+        return self._keep(self._drawn(student, values), f"the drawing of {student.name}")
+
+    def _drawn(self, student: StudentView, values: dict[str, Any]) -> Markup:
+        return self._render("drawing.html.j2", index=student.index, name=student.name, **values)
+
+    def _soft_tree(self, student: StudentView, tree: SoftTreeReadable) -> Markup:
+        """Its first levels, the place of its walk, and the readings where there is room for them."""
+        values = soft_tree_values(student, tree, self.ranges)
+        whole = self._drawn(
+            student, {**values, "readings": soft_tree_readings(student, tree, self.ranges, self.arrays)}
         )
+        if self.budget.take(whole):
+            return whole
+        self.left_out.append(f"the readings of rows by {student.name}")
+        return self._keep(self._drawn(student, values), f"the drawing of {student.name}")
+
+    def drawing_data(self, student: StudentView) -> dict[str, Any]:
+        """What the page's scripts need for the drawing: every node of a soft tree, the conditions of rules."""
+        readable = student.readable
+        if isinstance(readable, SoftTreeReadable):
+            nodes = soft_tree_data(readable, self.ranges)
+            if nodes is not None and self.budget.take(json_block(nodes)):
+                return {"soft": nodes}
+            self.left_out.append(f"the walk through all nodes of {student.name}: the tree is too large")
+        if isinstance(readable, RuleListReadable | RuleSetReadable):
+            rules = rules_data(readable)
+            if self.budget.take(json_block(rules)):
+                return {"rules": rules}
+            self.left_out.append(f"the rules of {student.name} that hold for the row of the what-if panel")
+        return {}
 
     def answers(self, student: StudentView) -> Markup:
         """The student's answers beside the teacher's on the stored held-out rows."""
@@ -100,7 +143,7 @@ class Blocks:
         entries = [entry for entry in entries or [] if isinstance(entry, dict)][:MAX_WORST_ROWS]
         if not entries:
             return Markup("")
-        used = list(student.readable.columns_used)
+        used = most_used(student.readable, self.ranges, MAX_WORST_COLUMNS)
         order = (used + [j for j in range(len(self.schema)) if j not in set(used)])[:MAX_WORST_COLUMNS]
         names = [self.schema.names[j] for j in order]
         lines = [self._worst_line(entry, names, student) for entry in entries]
@@ -168,6 +211,10 @@ def facts(student: StudentView, d: int) -> list[str]:
         out.append(f"{plural(readable.n_leaves, 'leaf', 'leaves')}, at most {plural(readable.depth, 'question')} deep")
     if isinstance(readable, NetworkReadable):
         out.append(f"{plural(readable.n_parameters, 'number')}")
+    if isinstance(readable, SoftTreeReadable):
+        out.append(f"{plural(readable.n_nodes, 'filter')}, {plural(readable.depth, 'decision')} a row")
+    if isinstance(readable, RuleListReadable | RuleSetReadable):
+        out.append(plural(len(readable.rules), "rule"))
     out.append(f"reads {len(readable.columns_used)} of {plural(d, 'column')}")
     if is_number(student.seconds):
         out.append(f"found in {number(student.seconds, 3)} s")
@@ -299,4 +346,9 @@ def _in_short(readable: Readable) -> str:
         return f"{plural(readable.n_leaves, 'leaf', 'leaves')}, reads {read}"
     if isinstance(readable, NetworkReadable):
         return " → ".join(str(n) for n in (len(readable.inputs), *(len(layer.bias) for layer in readable.layers)))
+    if isinstance(readable, SoftTreeReadable):
+        return f"{plural(readable.n_nodes, 'filter')}, {plural(readable.depth, 'decision')} a row"
+    if isinstance(readable, RuleListReadable | RuleSetReadable):
+        read = shortened(", ".join(readable.features_used[:6]), 200) or "no column"
+        return f"{plural(len(readable.rules), 'rule')}, reads {read}"
     return shortened(readable.text(), 600)

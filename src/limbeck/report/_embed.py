@@ -70,13 +70,13 @@ class Scripts:
         self.texts.append(text)
         return text
 
-    def policy(self) -> str:
-        """The Content-Security-Policy: these scripts, inline styles, nothing fetched."""
+    def policy(self, *, pictures: bool = False) -> str:
+        """The Content-Security-Policy: these scripts, inline styles, nothing fetched; pictures only from the page."""
         digests = [hashlib.sha256(text.encode("utf-8")).digest() for text in self.texts]
         hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
         return (
             f"default-src 'none'; script-src {hashes or _NONE}; style-src 'unsafe-inline'; "
-            "base-uri 'none'; form-action 'none'"
+            f"{'img-src data:; ' if pictures else ''}base-uri 'none'; form-action 'none'"
         )
 
 

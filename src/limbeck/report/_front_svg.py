@@ -16,7 +16,12 @@ from limbeck.report._students import StudentView
 from limbeck.report._svg import element, place
 from limbeck.report._words import measure, number, shortened
 
-__all__ = ["front_svg", "mark"]
+__all__ = ["front_svg", "mark", "tone"]
+
+TONES = ("tree", "formula", "network", "soft_tree", "rule_list", "rule_set")
+OWN_TONES = ("trepan", "optimal_tree")
+"""Students of the family of trees that have a colour of their own, by their name."""
+
 
 FLOOR = -0.25
 """Fidelities below this are drawn at the foot of the picture, with an arrow and their number."""
@@ -137,14 +142,35 @@ def _family_line(student: StudentView, axes: _Axes) -> Markup:
         rings.append(element("circle", {"cx": x, "cy": y, "r": 3}, title))
     points = " ".join(f"{place(axes.x(a.complexity))},{place(axes.y(a.fidelity or 0.0))}" for a in known)
     line = element("polyline", {"points": points}) if len(known) > 1 else Markup("")
-    return element("g", {"class": f"family family-{_family(student)}", "aria-hidden": "true"}, line, *rings)
+    colour = tone(student.family, student.name)
+    return element("g", {"class": f"family family-{colour}", "aria-hidden": "true"}, line, *rings)
+
+
+def tone(family: str, name: str = "") -> str:
+    """The name of a student's colour: by its family; trees grown in other ways have their own.
+
+    Examples
+    --------
+    >>> [tone("tree", "tree"), tone("tree", "trepan"), tone("soft_tree"), tone("new")]
+    ['tree', 'trepan', 'soft-tree', 'other']
+    """
+    if family == "tree" and name in OWN_TONES:
+        return name.replace("_", "-")
+    return family.replace("_", "-") if family in TONES else "other"
 
 
 def mark(family: str, size: float = 8.0) -> Markup:
-    """The family's mark around the origin: a triangle for trees, a disc for formulas, a square for networks."""
-    if family in ("tree", "soft_tree"):
-        corner = f"M0 {place(-1.2 * size)}L{place(1.15 * size)} {place(0.8 * size)}H{place(-1.15 * size)}Z"
-        return element("path", {"class": "mark", "d": corner})
+    """The family's mark around the origin: triangles for trees, three lines for rules, a disc, a square, a rhombus."""
+    paths = {
+        "tree": f"M0 {place(-1.2 * size)}L{place(1.15 * size)} {place(0.8 * size)}H{place(-1.15 * size)}Z",
+        "soft_tree": f"M0 {place(1.2 * size)}L{place(1.15 * size)} {place(-0.8 * size)}H{place(-1.15 * size)}Z",
+        "rule_list": "".join(
+            f"M{place(-1.1 * size)} {place(y * size)}h{place(2.2 * size)}v{place(0.5 * size)}h{place(-2.2 * size)}Z"
+            for y in (-1.05, -0.25, 0.55)
+        ),
+    }
+    if family in paths:
+        return element("path", {"class": "mark", "d": paths[family]})
     if family == "network":
         side = {"x": -0.9 * size, "y": -0.9 * size, "width": 1.8 * size, "height": 1.8 * size, "rx": 2}
         return element("rect", {"class": "mark", **side})
@@ -152,10 +178,6 @@ def mark(family: str, size: float = 8.0) -> Markup:
         return element("circle", {"class": "mark", "r": size})
     corner = f"M0 {place(-1.25 * size)}L{place(1.25 * size)} 0L0 {place(1.25 * size)}L{place(-1.25 * size)} 0Z"
     return element("path", {"class": "mark", "d": corner})
-
-
-def _family(student: StudentView) -> str:
-    return student.family if student.family in ("tree", "formula", "network") else "other"
 
 
 def _point(student: StudentView, axes: _Axes, label: tuple[float, float, str], metric: str) -> Markup:
@@ -177,7 +199,7 @@ def _point(student: StudentView, axes: _Axes, label: tuple[float, float, str], m
         name += f" ↓ {measure(found.value)}"
     parts.append(element("text", {"class": "name", "x": dx, "y": dy, "text-anchor": anchor}, name))
     attributes = {
-        "class": f"point family-{_family(student)}{' dominated' if student.dominated else ''}",
+        "class": f"point family-{tone(student.family, student.name)}{' dominated' if student.dominated else ''}",
         "role": "option",
         "tabindex": -1,
         "aria-selected": "false",

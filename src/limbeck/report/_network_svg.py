@@ -18,8 +18,9 @@ import numpy as np
 from markupsafe import Markup
 
 from limbeck.readable import NetworkReadable
+from limbeck.report._spans import input_spans
 from limbeck.report._svg import element
-from limbeck.report._words import is_number, number, shortened
+from limbeck.report._words import number, shortened
 
 __all__ = ["FirstLayer", "first_layer", "heat_svg"]
 
@@ -53,8 +54,7 @@ class FirstLayer:
 
 def first_layer(network: NetworkReadable, ranges: Sequence[dict[str, Any]]) -> FirstLayer:
     """The first layer's weights times the columns' ranges, the strongest inputs first."""
-    spans = [_span(ranges[j]) if code < 0 and j < len(ranges) else 1.0 for j, code in network.inputs]
-    scaled = network.layers[0].weight * np.array(spans)[:, None]
+    scaled = network.layers[0].weight * input_spans(network.inputs, ranges)[:, None]
     strength = np.sqrt(np.mean(scaled**2, axis=1))
     order = np.argsort(-strength, kind="stable")[:MAX_INPUTS]
     greatest = float(strength.max()) or 1.0
@@ -65,13 +65,6 @@ def first_layer(network: NetworkReadable, ranges: Sequence[dict[str, Any]]) -> F
         len(network.inputs) - len(order),
         max(scaled.shape[1] - MAX_UNITS, 0),
     )
-
-
-def _span(column: dict[str, Any]) -> float:
-    low, high = column.get("low"), column.get("high")
-    if is_number(low) and is_number(high) and float(high) > float(low):  # type: ignore[arg-type]
-        return float(high) - float(low)  # type: ignore[arg-type]
-    return 1.0
 
 
 def heat_svg(layer: FirstLayer, *, label: str) -> Markup:

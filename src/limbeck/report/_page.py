@@ -28,12 +28,13 @@ from markupsafe import Markup
 from limbeck._core.errors import InputError
 from limbeck._core.storage import RunDocuments, read_run, write_file
 from limbeck._core.tables import Schema
-from limbeck.report._about import about_run
+from limbeck.report._about import about_run, teacher_truth
 from limbeck.report._again import again_view
 from limbeck.report._blocks import Blocks, facts
+from limbeck.report._clarity_view import clarity_view
 from limbeck.report._embed import Budget, Scripts, clean, json_block
 from limbeck.report._findings import finding_line
-from limbeck.report._front_svg import front_svg, mark
+from limbeck.report._front_svg import front_svg, mark, tone
 from limbeck.report._programs import RunningProgram, exports_of, running_program
 from limbeck.report._students import StudentView, read_students
 from limbeck.report._svg import element
@@ -52,8 +53,8 @@ __all__ = ["MAX_BYTES", "render", "write_report"]
 
 MAX_BYTES = 3_000_000
 BUDGETS = (2_600_000, 1_200_000, 300_000)
-STYLES = ("base.css", "pictures.css", "whatif.css", "print.css")
-SCRIPTS = ("core.js", "front.js", "tree.js", "whatif.js", "exports.js")
+STYLES = ("base.css", "pictures.css", "families.css", "whatif.css", "print.css")
+SCRIPTS = ("core.js", "front.js", "tree.js", "soft_tree.js", "rules.js", "whatif.js", "exports.js")
 
 
 def write_report(folder: str | Path, path: str | Path) -> Path:
@@ -133,8 +134,12 @@ class _Page:
         )
         drawings = [blocks.drawing(s) for s in self.students]
         worst = [blocks.worst_rows(s) for s in self.students]
+        walks = [blocks.drawing_data(s) for s in self.students]
+        clarity = clarity_view(self.documents, self.students, self._metric(), teacher_truth(self.students))
+        if clarity:
+            self.budget.take(json_block(clarity))
         programs = [running_program(s, self.budget, scripts) for s in self.students]
-        data = self._data(programs, blocks)
+        data = self._data(programs, blocks, walks)
         views = []
         for i, student in enumerate(self.students):
             views.append(
@@ -154,12 +159,13 @@ class _Page:
         return clean(
             page.render(
                 about=about_run(self.documents, self.students),
-                policy=scripts.policy(),
+                policy=scripts.policy(pictures=any(walk.get("soft", {}).get("image") for walk in walks)),
                 css=Markup(style),  # noqa: S704 - shipped with the package
                 logo=_logo(),
                 students=views,
                 metric=self._metric(),
                 front=self._front(),
+                clarity=clarity,
                 whatif=self._whatif(data),
                 again=again_view(self.documents, self.schema, self.students, _start(self.students)),
                 data=json_block(data),
@@ -184,7 +190,7 @@ class _Page:
             "index": student.index,
             "name": student.name,
             "short": shortened(student.name, 40),
-            "tone": student.family if student.family in ("tree", "formula", "network") else "other",
+            "tone": tone(student.family, student.name),
             "mark": mark(student.family),
             "kind": student.kind,
             "verdict_label": label,
@@ -204,23 +210,26 @@ class _Page:
         if not shown:
             return {"wide": "", "narrow": "", "without": without, "rings": False, "legend": []}
         metric = self._metric()
-        families = {student.family: student.label for student in shown}
+        families = {
+            (tone(s.family, s.name), s.family): s.label
+            if tone(s.family, s.name) != s.name.replace("_", "-")
+            else s.name
+            for s in shown
+        }
         return {
             "wide": front_svg(shown, metric=metric, width=1040, height=420),
             "narrow": front_svg(shown, metric=metric, width=400, height=380),
             "without": without,
             "rings": any(len(student.alternatives) > 1 for student in shown),
             "legend": [
-                {
-                    "tone": family if family in ("tree", "formula", "network") else "other",
-                    "mark": mark(family),
-                    "label": label,
-                }
-                for family, label in sorted(families.items())
+                {"tone": colour, "mark": mark(family), "label": label}
+                for (colour, family), label in sorted(families.items())
             ],
         }
 
-    def _data(self, programs: Sequence[RunningProgram | str], blocks: Blocks) -> dict[str, Any]:
+    def _data(
+        self, programs: Sequence[RunningProgram | str], blocks: Blocks, walks: Sequence[dict[str, Any]]
+    ) -> dict[str, Any]:
         outputs = self.documents.run.get("output_names") or []
         if self.students:
             outputs = self.students[0].readable.output_names
@@ -228,6 +237,7 @@ class _Page:
             self.documents,
             self.schema,
             self.students,
+            drawings=walks,
             outputs=[str(name) for name in outputs],
             tips=[self._tip(student) for student in self.students],
             absent=["" if isinstance(program, RunningProgram) else program for program in programs],

@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from limbeck._core.errors import InputError
-from limbeck.readable import NetworkReadable, Program, Readable
+from limbeck.readable import NetworkReadable, Program, Readable, SoftTreeReadable
 from limbeck.readable._targets import EXPORTERS
 from limbeck.report._embed import Budget, Scripts
 from limbeck.report._students import StudentView
@@ -67,8 +67,12 @@ def _write(program: Program, target: str) -> str:
 
 
 def _expected(readable: Readable) -> int:
-    """About how long an export will be, known before it is written."""
-    return readable.n_parameters * BYTES_A_WEIGHT if isinstance(readable, NetworkReadable) else 0
+    """About how long an export will be, known before anything is built; no more than it is for a model of symbols."""
+    if isinstance(readable, NetworkReadable):
+        return readable.n_parameters * BYTES_A_WEIGHT
+    if isinstance(readable, SoftTreeReadable):
+        return int((readable.weight != 0).sum()) * BYTES_A_WEIGHT + readable.n_leaves * len(readable.output_names)
+    return readable.complexity
 
 
 def running_program(student: StudentView, budget: Budget, scripts: Scripts) -> RunningProgram | str:

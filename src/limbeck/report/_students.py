@@ -165,13 +165,14 @@ def _alternatives(
     teacher: np.ndarray | None,
 ) -> tuple[Alternative, ...]:
     """The front inside the family, the longest first; its fidelity is measured on the stored held-out rows."""
-    out, own = [], chosen.to_dict()
+    out, own, size = [], chosen.to_dict(), chosen.complexity
     for entry in entries:
         readable = readable_from_dict(entry["readable"])
         value = None
         if rows is not None and teacher is not None and len(rows):
             value = fidelity(task, teacher, readable.predict_encoded(rows))
-        out.append(Alternative(readable, readable.complexity, entry.get("score"), value, readable.to_dict() == own))
+        same = readable.complexity == size and readable.to_dict() == own
+        out.append(Alternative(readable, readable.complexity, entry.get("score"), value, same))
     out.sort(key=lambda alternative: -alternative.complexity)
     return tuple(out[:MAX_ALTERNATIVES])
 

@@ -17,10 +17,15 @@ from limbeck._core.storage import RunDocuments
 from limbeck._core.tables import Column, Schema
 from limbeck.readable import TreeReadable
 from limbeck.report._embed import Budget, json_block
+from limbeck.report._spans import most_used
 from limbeck.report._students import StudentView
 from limbeck.report._words import is_number, number
 
 __all__ = ["column_data", "encoded_row", "nice_step", "page_data", "tree_data"]
+
+MANY_COLUMNS = 150
+SHOWN_COLUMNS = 40
+"""Where a student reads more than so many columns, these many have a control at once, the others when asked for."""
 
 MAX_ROWS = 200
 MAX_ROWS_BYTES = 300_000
@@ -94,6 +99,7 @@ def page_data(
     schema: Schema,
     students: Sequence[StudentView],
     *,
+    drawings: Sequence[dict[str, Any]],
     outputs: Sequence[str],
     tips: Sequence[list[str]],
     absent: Sequence[str],
@@ -108,8 +114,8 @@ def page_data(
         "outputs": list(outputs),
         "start": start,
         "students": [
-            {"name": s.name, "uses": list(s.readable.columns_used), "tip": tip, "absent": why, "tree": None}
-            for s, tip, why in zip(students, tips, absent, strict=True)
+            {"name": s.name, **_reads(s, documents), "tip": tip, "absent": why, "tree": None, **drawn}
+            for s, tip, why, drawn in zip(students, tips, absent, drawings, strict=True)
         ],
         "columns": None,
         "rows": [],
@@ -135,6 +141,14 @@ def page_data(
                 left_out.append(f"the lit path of {student.name}: the tree is too large")
     _add_rows(data, documents.arrays, worst, budget, left_out)
     return data
+
+
+def _reads(student: StudentView, documents: RunDocuments) -> dict[str, Any]:
+    """The columns that a student reads; of very many also those that enter most."""
+    used = list(student.readable.columns_used)
+    if len(used) <= MANY_COLUMNS:
+        return {"uses": used, "first": None}
+    return {"uses": used, "first": most_used(student.readable, documents.run.get("columns") or [], SHOWN_COLUMNS)}
 
 
 def _add_rows(

@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "DIRECTIONS",
     "FAMILY_LABELS",
+    "MINUS",
     "STATUS_LABELS",
     "VERDICT_LABELS",
     "count",
@@ -28,13 +29,21 @@ STATUS_LABELS = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive",
 VERDICT_LABELS = {"use": "use", "care": "use with care", "refuse": "do not use", "none": "no verdict"}
 """What the page calls each kind of verdict."""
 
-FAMILY_LABELS = {"tree": "tree", "formula": "formula", "network": "small network", "soft_tree": "soft tree"}
+FAMILY_LABELS = {
+    "tree": "tree",
+    "formula": "formula",
+    "network": "small network",
+    "soft_tree": "soft tree",
+    "rule_list": "rule list",
+    "rule_set": "rule set",
+}
 """Families in words; any other family is called by its own name."""
 
 DIRECTIONS = {"RC001": "at least", "RC002": "at least", "RC003": "at most", "RC004": "at least"}
 """On which side of its threshold a check's value must lie."""
 
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
+"""What stands before negative numbers."""
 
 
 def is_number(value: Any) -> bool:
@@ -60,7 +69,7 @@ def number(value: Any, digits: int = 4) -> str:
         text = f"{value:,.1f}"
     else:
         text = f"{value:,.{digits}g}"
-    return text.replace("-", _MINUS) if text.startswith("-") else text
+    return text.replace("-", MINUS) if text.startswith("-") else text
 
 
 def measure(value: Any) -> str:
@@ -68,7 +77,7 @@ def measure(value: Any) -> str:
     if not is_number(value):
         return number(value)
     text = f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1000 else f"{value:.3g}"
-    return text.replace("-", _MINUS) if text.startswith("-") else text
+    return text.replace("-", MINUS) if text.startswith("-") else text
 
 
 def interval_text(interval: Any) -> str:

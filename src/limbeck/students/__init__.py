@@ -8,15 +8,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limbeck.students._formula import FormulaClassifier, FormulaRegressor
     from limbeck.students._network import NetworkClassifier, NetworkRegressor
+    from limbeck.students._optimal_tree import OptimalTreeClassifier, OptimalTreeRegressor
+    from limbeck.students._rule_list import RuleListClassifier, RuleListRegressor
+    from limbeck.students._rule_set import RuleSetClassifier, RuleSetRegressor
+    from limbeck.students._soft_tree import SoftTreeClassifier, SoftTreeRegressor
     from limbeck.students._tree import TreeClassifier, TreeRegressor
+    from limbeck.students._trepan import TrepanClassifier, TrepanRegressor
 
 __all__ = [
     "FormulaClassifier",
     "FormulaRegressor",
     "NetworkClassifier",
     "NetworkRegressor",
+    "OptimalTreeClassifier",
+    "OptimalTreeRegressor",
+    "RuleListClassifier",
+    "RuleListRegressor",
+    "RuleSetClassifier",
+    "RuleSetRegressor",
+    "SoftTreeClassifier",
+    "SoftTreeRegressor",
     "TreeClassifier",
     "TreeRegressor",
+    "TrepanClassifier",
+    "TrepanRegressor",
 ]
 
 _MODULES = {
@@ -24,8 +39,18 @@ _MODULES = {
     "FormulaRegressor": "_formula",
     "NetworkClassifier": "_network",
     "NetworkRegressor": "_network",
+    "OptimalTreeClassifier": "_optimal_tree",
+    "OptimalTreeRegressor": "_optimal_tree",
+    "RuleListClassifier": "_rule_list",
+    "RuleListRegressor": "_rule_list",
+    "RuleSetClassifier": "_rule_set",
+    "RuleSetRegressor": "_rule_set",
+    "SoftTreeClassifier": "_soft_tree",
+    "SoftTreeRegressor": "_soft_tree",
     "TreeClassifier": "_tree",
     "TreeRegressor": "_tree",
+    "TrepanClassifier": "_trepan",
+    "TrepanRegressor": "_trepan",
 }
 
 

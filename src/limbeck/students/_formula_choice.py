@@ -32,6 +32,7 @@ from limbeck.students._formula_fit import (
 )
 from limbeck.students._formula_growth import PERFECT
 from limbeck.students._formula_rounding import round_constants
+from limbeck.students._members import Member
 
 MAX_MEMBERS = 40
 ROUNDING_SHARE = 2e-3
@@ -43,7 +44,7 @@ LEAST_STEP = 2e-3
 
 
 @dataclass(frozen=True)
-class FormulaMember:
+class FormulaMember(Member):
     """A formula of the front.
 
     Attributes
@@ -57,9 +58,6 @@ class FormulaMember:
         Bayesian information criterion on the rows it was fitted on; lower is better.
     """
 
-    readable: FormulaReadable
-    complexity: int
-    score: float
     bic: float
 
 

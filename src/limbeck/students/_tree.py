@@ -38,12 +38,22 @@ from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck._core.tables import Rows
 from limbeck.readable import Node, TreeReadable
 from limbeck.students._fitting import TrainingRows, read_classification, read_regression
+from limbeck.students._members import Member
 from limbeck.students._predicting import StudentClassifier, StudentRegressor
+from limbeck.students._tree_front import tree_front
 from limbeck.students._tree_growth import Branch, Material, deviations, prepared
 from limbeck.students._tree_refine import shortened
 from limbeck.students._tree_search import ROWS, STARTS, searched
 
-__all__ = ["TreeClassifier", "TreeRegressor", "fit_tree", "rounded_probabilities"]
+__all__ = [
+    "TreeClassifier",
+    "TreeRegressor",
+    "check_arguments",
+    "fit_tree",
+    "frozen",
+    "least_weight",
+    "rounded_probabilities",
+]
 
 PROBABILITY_DIGITS = 4
 EXACT = 400
@@ -59,23 +69,29 @@ def fit_tree(
     random_state: RandomState = None,
 ) -> TreeReadable:
     """The tree for these rows; the arguments are those of `TreeRegressor`."""
-    _check_arguments(max_leaf_nodes, min_samples_leaf, min_gain)
+    check_arguments(max_leaf_nodes, min_samples_leaf, min_gain)
     rows = rows.distinct()
-    total = float(rows.weights.sum())
-    min_leaf = min_samples_leaf * total if min_samples_leaf < 1 else float(min_samples_leaf)
-    if len(rows) >= 2 * min_leaf > total:
-        raise InputError(
-            f"weights count as rows: they sum to {total:g}, less than two leaves need where min_samples_leaf is "
-            f"{min_samples_leaf}. Scale them to a mean of 1, or give min_samples_leaf as a share below 1."
-        )
+    min_leaf = least_weight(rows, min_samples_leaf)
     regression = rows.task == "regression"
     material = prepared(rows.table.schema, rows.values, rows.targets, rows.weights, scale=regression, min_leaf=min_leaf)
     price, seed = min_gain * material.spread, draw_seeds(random_state, 1)[0]
     root = searched(material, max_leaf_nodes, price, seed)
-    return _frozen(rows, material, shortened(material, root))
+    return frozen(rows, material, shortened(material, root))
 
 
-def _check_arguments(max_leaf_nodes: Any, min_samples_leaf: Any, min_gain: Any) -> None:
+def least_weight(rows: TrainingRows, min_samples_leaf: float) -> float:
+    """The least weight of a leaf; refused where the weights of many rows sum to less than two leaves need."""
+    total = float(rows.weights.sum())
+    least = min_samples_leaf * total if min_samples_leaf < 1 else float(min_samples_leaf)
+    if len(rows) >= 2 * least > total:
+        raise InputError(
+            f"weights count as rows: they sum to {total:g}, less than two leaves need where min_samples_leaf is "
+            f"{min_samples_leaf}. Scale them to a mean of 1, or give min_samples_leaf as a share below 1."
+        )
+    return least
+
+
+def check_arguments(max_leaf_nodes: Any, min_samples_leaf: Any, min_gain: Any) -> None:
     if not isinstance(max_leaf_nodes, numbers.Integral) or int(max_leaf_nodes) < 2:
         raise InputError(f"max_leaf_nodes must be a whole number of at least 2; got {max_leaf_nodes!r:.60}")
     least = float(min_samples_leaf) if isinstance(min_samples_leaf, numbers.Real) else math.nan
@@ -85,7 +101,7 @@ def _check_arguments(max_leaf_nodes: Any, min_samples_leaf: Any, min_gain: Any) 
         raise InputError(f"min_gain must be a share in [0, 1); got {min_gain!r:.60}")
 
 
-def _frozen(rows: TrainingRows, material: Material, root: Branch) -> TreeReadable:
+def frozen(rows: TrainingRows, material: Material, root: Branch) -> TreeReadable:
     """The tree as a person reads it: values rounded, sets of levels as short as they can be, equal siblings merged."""
     places = None if rows.task == "classification" else _decimal_places(rows)
     nodes: list[Node] = []
@@ -200,6 +216,8 @@ class TreeRegressor(StudentRegressor):
     ----------
     readable_ : TreeReadable
     n_leaves_ : int
+    front_ : tuple of Member
+        The best trees of fewer leaves inside it, and itself; a score is the share of what it explains.
 
     Examples
     --------
@@ -247,6 +265,7 @@ class TreeRegressor(StudentRegressor):
         rows = read_regression(self, X, y, sample_weight=sample_weight, y_soft=y_soft, classes=classes)
         self.readable_ = fit_tree(rows, **self.get_params())
         self.n_leaves_ = self.readable_.n_leaves
+        self.front_: tuple[Member, ...] = tree_front(self.readable_)
         return self
 
     def expected_seconds(self, n: int, d: int, k: int) -> float:
@@ -273,6 +292,8 @@ class TreeClassifier(StudentClassifier):
     readable_ : TreeReadable
     classes_ : array ``(k,)``
     n_leaves_ : int
+    front_ : tuple of Member
+        The best trees of fewer leaves inside it, and itself; a score is the share of what it explains.
 
     Examples
     --------
@@ -323,6 +344,7 @@ class TreeClassifier(StudentClassifier):
         rows = read_classification(self, X, y, sample_weight=sample_weight, y_soft=y_soft, classes=classes)
         self.readable_ = fit_tree(rows, **self.get_params())
         self.n_leaves_ = self.readable_.n_leaves
+        self.front_: tuple[Member, ...] = tree_front(self.readable_)
         return self
 
     def expected_seconds(self, n: int, d: int, k: int) -> float:

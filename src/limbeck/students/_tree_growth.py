@@ -30,6 +30,7 @@ CART: O(n log n d). Pruning: O(nodes * budget) sums.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -208,14 +209,20 @@ def full_growth(
     return branches[0]
 
 
-def pruned(material: Material, root: Branch, budget: int, price: float) -> Branch:
-    """The best subtree of at most `budget` leaves."""
+def pruned(
+    material: Material,
+    root: Branch,
+    budget: int,
+    price: float,
+    loss_of: Callable[[Material, Branch], float] | None = None,
+) -> Branch:
+    """The best subtree of at most `budget` leaves; `loss_of` is the loss of a node as a leaf (squared error)."""
     order, places = [root], {id(root): 0}
     for branch in order:
         for child in branch.children() or ():
             places[id(child)] = len(order)
             order.append(child)
-    loss = np.array([leaf_loss(material, branch) for branch in order])
+    loss = np.array([(loss_of or leaf_loss)(material, branch) for branch in order])
     below = np.array([[places[id(c)] for c in branch.children()] if branch.left else [-1, -1] for branch in order])  # type: ignore[union-attr]
     split = best_pruning(loss, below[:, 0], below[:, 1], budget, price)
 

@@ -35,7 +35,7 @@ import numpy as np
 
 from limbeck.students._tree_growth import Branch, Material, leaf_loss
 
-__all__ = ["refined", "shortened", "simplest_between", "tree_loss"]
+__all__ = ["best_on_column", "refined", "routed", "shortened", "simplest_between", "tree_loss"]
 
 PASSES = 20
 SHORT = 1e-5
@@ -121,7 +121,7 @@ def _best_condition(material: Material, branch: Branch) -> Branch | None:
     """The branch with the condition of least cost over all columns; None where no column separates its rows."""
     delta, best, found = _delta(material, branch), math.inf, None
     for j in range(len(material.schema)):
-        cost, condition = _best_on_column(material, branch, j, delta)
+        cost, condition = best_on_column(material, branch, j, delta)
         if cost < best - 1e-12 * material.spread:
             best, found = cost, (j, *condition)
     if found is None:
@@ -130,7 +130,7 @@ def _best_condition(material: Material, branch: Branch) -> Branch | None:
     return replace(branch, column=j, threshold=threshold, levels=levels)
 
 
-def _best_on_column(
+def best_on_column(
     material: Material, branch: Branch, j: int, delta: np.ndarray
 ) -> tuple[float, tuple[float | None, frozenset[int]]]:
     """The least cost of a condition on column `j`, and the condition."""

@@ -62,20 +62,23 @@
   const others = byId("others");
   const rest = byId("others-list");
   const filter = byId("column-filter");
+  const shownFirst = (student) => new Set(student.first || student.uses);
   function arrange(index) {
-    const reads = new Set(data.students[index].uses);
+    const student = data.students[index];
+    const reads = shownFirst(student);
     const first = data.columns.map((_, j) => j).filter((j) => reads.has(j));
     used.replaceChildren(...first.map(control));
     if (!first.length) used.append(element("p", { class: "quiet" }, "This student reads no column: it answers the same for every row."));
     const left = data.columns.length - first.length;
     others.hidden = left === 0;
-    others.querySelector("summary").textContent = `${left === 1 ? "1 column" : `${left} columns`} that ${data.students[index].name} does not read`;
+    const columns = left === 1 ? "1 column" : `${left} columns`;
+    others.querySelector("summary").textContent = student.first ? `${columns} that weigh less for ${student.name}, or nothing` : `${columns} that ${student.name} does not read`;
     fillOthers();
     filter.parentElement.hidden = data.columns.length < 25;
     sift();
   }
   function fillOthers() {
-    const reads = new Set(data.students[page.selected].uses);
+    const reads = shownFirst(data.students[page.selected]);
     if (others.open) rest.replaceChildren(...data.columns.map((_, j) => j).filter((j) => !reads.has(j)).map(control));
     else rest.replaceChildren();
   }

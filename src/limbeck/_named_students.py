@@ -1,0 +1,77 @@
+"""Students by name: which families `distill` knows, and estimators of the right kind with a seed of their own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from limbeck._core.errors import InputError, did_you_mean
+from limbeck._core.seeds import draw_seeds
+
+__all__ = ["DEFAULT_STUDENTS", "STUDENTS", "asks_by_itself", "named_students"]
+
+STUDENTS: dict[str, tuple[str, str]] = {
+    "tree": ("TreeRegressor", "TreeClassifier"),
+    "trepan": ("TrepanRegressor", "TrepanClassifier"),
+    "optimal_tree": ("OptimalTreeRegressor", "OptimalTreeClassifier"),
+    "soft_tree": ("SoftTreeRegressor", "SoftTreeClassifier"),
+    "rules": ("RuleListRegressor", "RuleListClassifier"),
+    "rule_set": ("RuleSetRegressor", "RuleSetClassifier"),
+    "formula": ("FormulaRegressor", "FormulaClassifier"),
+    "network": ("NetworkRegressor", "NetworkClassifier"),
+}
+"""The families by name, and their estimators in regression and in classification."""
+
+DEFAULT_STUDENTS = ("tree", "formula", "network")
+"""What is fitted unless told otherwise."""
+
+
+def named_students(students: Any, is_classification: bool, seed: int) -> dict[str, Any]:
+    """Estimators by name, each with a seed of its own where it takes one."""
+    from limbeck import students as family
+
+    if students is None:
+        students = DEFAULT_STUDENTS
+    if isinstance(students, str):
+        students = [students]
+    named = dict(students) if isinstance(students, Mapping) else {}
+    for student in () if named else students:
+        name = student if isinstance(student, str) else _own_name(type(student).__name__)
+        named[name if name not in named else f"{name}_{len(named)}"] = student
+    if not named:
+        raise InputError("at least one student is required; got none")
+    out: dict[str, Any] = {}
+    for (name, student), own in zip(named.items(), draw_seeds(seed, len(named)), strict=True):
+        if isinstance(student, str):
+            if student not in STUDENTS:
+                raise InputError(f"students are {sorted(STUDENTS)}; got {student!r}.{did_you_mean(student, STUDENTS)}")
+            student = getattr(family, STUDENTS[student][is_classification])()
+        out[name] = _seeded(student, own)
+    return out
+
+
+def _seeded(student: Any, seed: int) -> Any:
+    from sklearn.base import clone
+
+    if not hasattr(student, "get_params") or not hasattr(student, "fit"):
+        raise InputError(
+            f"a student is a name or a scikit-learn estimator with readable_; got {type(student).__name__}"
+        )
+    student = clone(student)
+    if "random_state" in student.get_params() and student.get_params()["random_state"] is None:
+        student.set_params(random_state=seed)
+    return student
+
+
+def _own_name(kind: str) -> str:
+    """The name under which an estimator of this class goes."""
+    for name, kinds in STUDENTS.items():
+        if kind in kinds:
+            return name
+    return kind.removesuffix("Regressor").removesuffix("Classifier").lower()
+
+
+def asks_by_itself(student: Any) -> bool:
+    """True where the student's ``fit`` takes an ``oracle``: it asks the teacher while it is fitted."""
+    return "oracle" in inspect.signature(student.fit).parameters
