@@ -27,8 +27,12 @@ DEFAULT_STUDENTS = ("tree", "formula", "network")
 """What is fitted unless told otherwise."""
 
 
-def named_students(students: Any, is_classification: bool, seed: int) -> dict[str, Any]:
-    """Estimators by name, each with a seed of its own where it takes one."""
+FOR_TABLES: dict[str, dict[str, Any]] = {"soft_tree": {"max_depth": 4, "l1": 3e-4}}
+"""Options of families that are named, where the rows are no images: a tree of filters that a person can still read."""
+
+
+def named_students(students: Any, is_classification: bool, seed: int, *, images: bool = False) -> dict[str, Any]:
+    """Estimators by name, each with a seed of its own where it takes one; with `images`, as they are for images."""
     from limbeck import students as family
 
     if students is None:
@@ -46,7 +50,8 @@ def named_students(students: Any, is_classification: bool, seed: int) -> dict[st
         if isinstance(student, str):
             if student not in STUDENTS:
                 raise InputError(f"students are {sorted(STUDENTS)}; got {student!r}.{did_you_mean(student, STUDENTS)}")
-            student = getattr(family, STUDENTS[student][is_classification])()
+            options = {} if images else FOR_TABLES.get(student, {})
+            student = getattr(family, STUDENTS[student][is_classification])(**options)
         out[name] = _seeded(student, own)
     return out
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from limbeck._core.errors import InputError
+from limbeck._core.images import image_shape
 from limbeck._core.progress import Report
 from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck._core.tables import Rows, Table
@@ -104,7 +105,9 @@ def prepare(
         _output_names(wrapped, target_names),
         queries if queries is not None else Munge(),
         n_queries if n_queries is not None else int(np.clip(len(train), 5_000, 20_000)),
-        named_students(students, wrapped.classes is not None, seeds["students"]),
+        named_students(
+            students, wrapped.classes is not None, seeds["students"], images=image_shape(table.schema) is not None
+        ),
         tuple(DEFAULT_CHECKS if checks is None else checks),
         seeds,
     )

@@ -378,3 +378,14 @@ def test_a_damaged_tree_is_refused(tmp_path: Path, change: dict[str, Any]) -> No
 def test_a_missing_folder_is_said() -> None:
     with pytest.raises(StorageError, match="is not a run"):
         limbeck.load("/nowhere/at/all")
+
+
+def test_a_soft_tree_by_name_is_small_on_tables_and_whole_on_images():
+    from limbeck._named_students import named_students
+
+    table = named_students(["soft_tree"], True, 0)["soft_tree"]
+    images = named_students(["soft_tree"], True, 0, images=True)["soft_tree"]
+    assert (table.max_depth, images.max_depth) == (4, 8)
+    assert table.l1 > 0 == images.l1
+    own = named_students([type(table)(max_depth=2)], True, 0)["soft_tree"]
+    assert (own.max_depth, own.l1) == (2, 0.0)

@@ -249,7 +249,7 @@ def test_l1_leaves_few_weights_and_the_right_ones():
     X = rng.normal(size=(600, 20))
     y = X[:, 3] + X[:, 7] > 0
     plain = SoftTreeClassifier(1, max_steps=600, random_state=0).fit(X, y)
-    sparse = SoftTreeClassifier(1, max_steps=600, l1=0.01, random_state=0).fit(X, y)
+    sparse = SoftTreeClassifier(1, max_steps=600, l1=0.003, random_state=0).fit(X, y)
     assert np.count_nonzero(plain.readable_.weight) == 20
     assert set(np.flatnonzero(sparse.readable_.weight[0])) == {3, 7}
     assert sparse.score(X, y) > 0.95

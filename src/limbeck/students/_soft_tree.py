@@ -14,7 +14,7 @@ Departures
 - Inputs are standardised (an image by one scale for all its pixels); that is folded into the filters, whose numbers are
   then rounded. Equal rows are merged: a row of weight 3 is a row that comes three times.
 - The penalty's strength, the mixture of targets and the temperature are not published; the defaults were chosen on
-  held-out training images.
+  held-out training images. On tables `distill` names a tree of depth 4 with `l1`.
 
 Checked
 -------
@@ -313,7 +313,7 @@ class SoftTreeRegressor(StudentRegressor):
     anneal : float
         The factor by which all decisions have become steeper at the end of training; 1 leaves it to each node's own.
     l1 : float
-        The price of a weight's size: above 0, few weights are left at each node. Try 0.001 to 0.03 on a table.
+        The price of a weight's size: above 0, few weights are left at each node. Try 0.0001 to 0.003 on a table.
     weight_decay : float
         How fast weights shrink, times the learning rate, a step.
     reading : {"path", "average"}
@@ -432,7 +432,7 @@ class SoftTreeClassifier(StudentClassifier):
     anneal : float
         The factor by which all decisions have become steeper at the end of training; 1 leaves it to each node's own.
     l1 : float
-        The price of a weight's size: above 0, few weights are left at each node. Try 0.001 to 0.03 on a table.
+        The price of a weight's size: above 0, few weights are left at each node. Try 0.0001 to 0.003 on a table.
     weight_decay : float
         How fast weights shrink, times the learning rate, a step.
     reading : {"path", "average"}

@@ -2,16 +2,17 @@
 
 Source
 ------
-Frosst2017; Kingma2015 for Adam, Loshchilov2017 for the schedule, Loshchilov2019 for the decay of weights.
+Frosst2017; Kingma2015 for Adam, Loshchilov2017 for the schedule, Loshchilov2019 for the decay of weights,
+Candes2008 for the reweighting of `l1`.
 
 Departures
 ----------
 - Inputs and values are standardised; `fit_soft_tree` folds that into what is read.
 - Weights are small at first and decay as in Loshchilov2019; on MNIST each brings about .2 points by the path.
 - `steepness` rises geometrically from 1 to `anneal` over the run, so that in the end the path and the average agree.
-- `l1` adds the sum of the weights' sizes to the loss, halved at every depth as fewer rows come there. After seven
-  tenths of the steps a weight below a twentieth of its node's greatest becomes 0 and stays it, and the others go on
-  without the pull towards 0.
+- `l1` puts a price on the weights' sizes, halved at every depth as fewer rows come there, and reweighted (Candes2008):
+  the smaller a weight is beside its node's greatest, the more it pays. After each step of Adam they are shrunk in
+  Adam's own scale, so that most are exactly 0. Then those stay 0, and the others go on without being shrunk.
 
 Cost
 ----
@@ -38,10 +39,12 @@ Watch = Callable[[int, int], None]
 
 START = 0.2
 """The spread of a node's first scores over standardised rows."""
-CHOOSING = 0.7
-"""The share of the steps after which `l1` has chosen the weights that stay."""
-LEAST = 0.05
-"""The least weight that stays, as a share of its node's greatest."""
+CHOOSING = (0.2, 0.7)
+"""Between these shares of the steps `l1` shrinks the weights; before, the filters find what there is to find."""
+SPARED = 0.02
+"""A weight of this share of its node's greatest pays half of what one that is nearly 0 pays."""
+BETA2 = 0.999
+"""Adam's average of squared slopes."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def train(
     rows, goal, mass = (torch.from_numpy(np.asarray(a, dtype=np.float32)).to(device) for a in (X, targets, weights))
     generator = torch.Generator().manual_seed(recipe.seed)
     parameters = _start(rows, goal, mass, classify, recipe, generator)
-    optimiser = torch.optim.Adam(parameters.tensors(), lr=recipe.learning_rate, fused=True)
+    optimiser = torch.optim.Adam(parameters.tensors(), lr=recipe.learning_rate, betas=(0.9, BETA2), fused=True)
     balance = Balance(parameters, recipe.penalty) if recipe.penalty > 0 else None
     pull, kept = _pull(parameters, recipe.l1), None
     losses: list[float] = []
@@ -108,14 +111,14 @@ def train(
             steepness=recipe.anneal**share,
             balance=balance,
         )
-        if recipe.l1 > 0 and kept is None:
-            found.parameters.weight.addcmul_(pull, parameters.weight.sign())
         for tensor, slope in zip(parameters.tensors(), found.parameters.tensors(), strict=True):
             tensor.grad = slope
         optimiser.step()
         parameters.weight.mul_(1.0 - rate * recipe.weight_decay)
-        if recipe.l1 > 0 and share >= CHOOSING:
-            kept = _chosen(parameters.weight) if kept is None else kept
+        if recipe.l1 > 0 and CHOOSING[0] <= share < CHOOSING[1]:
+            _shrink(parameters.weight, rate * pull, optimiser.state[parameters.weight])
+            kept = parameters.weight != 0
+        elif kept is not None:
             parameters.weight.mul_(kept)
         recent.append(found.loss)
         if len(recent) == max(1, recipe.steps // 50) or step + 1 == recipe.steps:
@@ -158,10 +161,14 @@ def _pull(parameters: Parameters, l1: float) -> torch.Tensor:
     return (l1 * 2.0 ** -torch.floor(torch.log2(order))).to(parameters.weight)[:, None]
 
 
-def _chosen(weight: torch.Tensor) -> torch.Tensor:
-    """1 for the weights that stay, 0 for the others."""
+def _shrink(weight: torch.Tensor, price: torch.Tensor, state: dict[str, Any]) -> None:
+    """The proximal step of the reweighted L1 penalty in the metric of Adam: every weight nearer to 0, or 0."""
+    import torch
+
     size = weight.abs()
-    return (size >= LEAST * size.amax(dim=1, keepdim=True)).to(weight.dtype)
+    share = size / size.amax(dim=1, keepdim=True).clamp_min(1e-12)
+    scale = (state["exp_avg_sq"] / (1.0 - BETA2 ** float(state["step"]))).sqrt_().add_(1e-12)
+    weight.copy_(torch.sign(weight) * (size - price / (scale * (share + SPARED))).clamp_min(0.0))
 
 
 def _batches(n: int, recipe: Recipe, generator: torch.Generator) -> Any:
