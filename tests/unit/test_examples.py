@@ -30,6 +30,18 @@ def test_example(
     assert "if " in out
 
 
+BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_says_what_it_does(name: str) -> None:
+    """It is imported whole, so that a name that is gone from the house shows; running it takes minutes."""
+    ran = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "usage" in ran.stdout
+
+
 def test_benchmark_of_munge() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks.munge", "--quick"], cwd=ROOT, capture_output=True, text=True, check=True
