@@ -6,8 +6,8 @@ Departures
   of fidelity by it).
 - A refit resamples the training rows, and draws and asks new queries, so that the whole distillation is repeated.
 - A student that asks by itself (its ``fit`` takes an ``oracle``) is fitted in this process, where the teacher is. The
-  held-out rows are not handed to it, but what it asks is its own affair: rows of few levels can equal held-out ones.
-  Such rows are counted and said in the record.
+  held-out rows are not handed to it, and it can ask which rows are held out. Those that it asks about all the same are
+  counted and said in the record.
 
 Cost
 ----
@@ -83,8 +83,12 @@ class Oracle:
         """The teacher's answers ``(n, k)``."""
         if len(X):
             table = X if isinstance(X, Table) else Table(self.held_out.schema, self.held_out.schema.encode(X))
-            self.matches += int(np.isin(row_keys(table.values), self._held).sum())
+            self.matches += int(self.is_held_out(table.values).sum())
         return self.teacher(X)
+
+    def is_held_out(self, values: np.ndarray) -> np.ndarray:
+        """Which encoded rows ``(n, d)`` equal held-out ones: a student that draws its own rows leaves them out."""
+        return np.isin(row_keys(values), self._held)
 
 
 def labelled(setting: Setting, report: Report) -> Iterator[Round]:

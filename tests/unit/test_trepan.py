@@ -344,3 +344,28 @@ def test_the_tree_of_the_rows_alone_is_near_that_of_the_tree_student() -> None:
     trepan = TrepanRegressor(max_leaf_nodes=4, random_state=0).fit(X, values(X))
     tree = TreeRegressor(max_leaf_nodes=4, random_state=0).fit(X, values(X))
     assert np.array_equal(trepan.predict(X), tree.predict(X))
+
+
+def test_rows_that_the_oracle_holds_out_are_not_asked() -> None:
+    """A grid of few cells: without the oracle's word most draws hit held-out cells, with it none does."""
+    rng = np.random.default_rng(0)
+    cells = np.array([[a, b, c] for a in range(6) for b in range(6) for c in range(6)], dtype=float)
+    train, held = cells[rng.permutation(len(cells))][:150], {tuple(cell) for cell in cells}
+    held -= {tuple(row) for row in train}
+    seen: list[tuple[float, ...]] = []
+
+    class Plain:
+        def __call__(self, rows: np.ndarray) -> np.ndarray:
+            seen.extend(map(tuple, rows))
+            return rows[:, 0] * rows[:, 1] + rows[:, 2]
+
+    class Holding(Plain):
+        def is_held_out(self, rows: np.ndarray) -> np.ndarray:
+            return np.array([tuple(row) in held for row in rows])
+
+    whole = train.astype(int)  # so that draws are whole numbers too
+    y = Plain()(train)
+    for oracle, hits in ((Plain(), True), (Holding(), False)):
+        seen.clear()
+        TrepanRegressor(8, max_queries=500, random_state=0).fit(whole, y, oracle=oracle)
+        assert bool(held & set(seen)) is hits

@@ -35,8 +35,18 @@ class Asking:
     def __init__(self, oracle: Callable[[Any], Any], rows: TrainingRows) -> None:
         self._oracle = oracle
         self._rows = rows
+        self._is_held_out = getattr(oracle, "is_held_out", None)
         self.n_rows = 0
         self.n_calls = 0
+
+    def free(self, drawn: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """The drawn rows ``(m, d)``; `given` ones stand for those that the oracle holds out, where it says which."""
+        if self._is_held_out is None:
+            return drawn
+        held = np.flatnonzero(self._is_held_out(drawn))
+        drawn = drawn.copy()
+        drawn[held] = given[np.arange(len(held)) % len(given)]
+        return drawn
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """The answers on encoded rows ``(n, d)``: outputs, or probabilities of the classes.

@@ -154,7 +154,7 @@ def grown_by_asking(
             leaves += len(children) // 2
             frontier += [child for child in children if child.loss > least]
     if ask is not None and left and leaves > 1:
-        values = drawing.sample(rows.values, rows.weights, root.bounds, left, rng)
+        values = ask.free(drawing.sample(rows.values, rows.weights, root.bounds, left, rng), rows.values)
         pool.add(values, ask(values))
     return pool, root.branch
 
@@ -176,7 +176,8 @@ def _ask_about(
         data = pool.data(node.branch.rows)
         counts.append(count)
         if count:
-            drawn.append(drawing.sample(pool.values[data], pool.own[data], node.bounds, count, rng))
+            made = drawing.sample(pool.values[data], pool.own[data], node.bounds, count, rng)
+            drawn.append(ask.free(made, pool.values[data]))
     if not drawn:
         return 0
     values = np.vstack(drawn)
