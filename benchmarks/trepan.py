@@ -76,6 +76,23 @@ class Split:
         return float(1 - ((predicted - asked) ** 2).sum() / ((asked - asked.mean()) ** 2).sum())
 
 
+class Asked:
+    """The teacher as TREPAN asks it: it says which rows are held out, so that they are not drawn."""
+
+    def __init__(self, ask: Callable[[Any], np.ndarray], train: Any, held: Any) -> None:
+        from limbeck._core.keys import row_keys
+        from limbeck._core.tables import Table
+
+        self.ask, self.keys_of = ask, row_keys
+        self.keys = row_keys(Table.read(train).schema.encode(held))
+
+    def __call__(self, rows: Any) -> np.ndarray:
+        return self.ask(rows)
+
+    def is_held_out(self, values: np.ndarray) -> np.ndarray:
+        return np.isin(self.keys_of(values), self.keys)
+
+
 def split(name: str, seed: int) -> Split:
     """The data set split by `seed`, and a teacher fitted on the training rows' truth."""
     from limbeck import datasets
@@ -96,7 +113,7 @@ def split(name: str, seed: int) -> Split:
     else:
         ask, classes = model.predict_proba, model.classes_
     rows, others = X.iloc[train].reset_index(drop=True), X.iloc[held].reset_index(drop=True)
-    return Split(data.task, rows, others, ask, classes, ask(rows), ask(others))
+    return Split(data.task, rows, others, Asked(ask, rows, others), classes, ask(rows), ask(others))
 
 
 def _teacher(kind: str, task: str, numbers: Sequence[str], levels: Sequence[str], seed: int) -> Any:
@@ -149,7 +166,7 @@ def _munge(part: Split, leaves: int, seed: int) -> float:
     from limbeck.students import TreeClassifier, TreeRegressor
 
     table = Table.read(part.train)
-    queries = Munge().sample(table, QUERIES, seed)
+    queries = Munge().sample(table, QUERIES, seed, exclude=part.held)
     rows = table.with_values(np.vstack([table.values, queries.values]))
     answers = np.vstack([part.answers, part.ask(queries.native())])
     weights = np.r_[np.full(len(table), max(1.0, QUERIES / len(table))), np.ones(QUERIES)]
