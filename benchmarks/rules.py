@@ -5,7 +5,7 @@ many MUNGE queries. R2 of the probabilities (in regression of the values) on hel
 brackets the symbols that a person reads. No published figures: Friedman2008 and Letham2015 judge other things on other
 sets.
 
-    make bench NAME=rules        # three seeds, about six minutes on one core
+    make bench NAME=rules        # three seeds, about two minutes
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Source: Frosst2017. The published figures stand beside ours. The control arm is 
 same moved images, steps and choice of settings: the difference is what the teacher is worth. Settings are chosen on
 held-out training rows, figures are those of the test rows.
 
-    make bench NAME=soft_tree                        # all parts, about 25 minutes on one core
+    make bench NAME=soft_tree                        # all parts, about 40 minutes on two busy cores
     make bench NAME=soft_tree ARGS="--parts speed"   # or some: mnist, tables, few, speed
 """
 
