@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from limbeck._compress import compress
     from limbeck._distill import distill
     from limbeck._result import Candidate, Distillation, load
     from limbeck._tradeoff import tradeoff
@@ -57,6 +58,7 @@ _HOMES = {
     "TrepanClassifier": "students",
     "TrepanRegressor": "students",
     "as_teacher": "teachers",
+    "compress": "_compress",
     "distill": "_distill",
     "load": "_result",
     "tradeoff": "_tradeoff",
@@ -85,6 +87,7 @@ __all__ = [
     "TrepanClassifier",
     "TrepanRegressor",
     "as_teacher",
+    "compress",
     "distill",
     "load",
     "tradeoff",

@@ -17,30 +17,19 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from limbeck._core.errors import LimbeckError
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState
-from limbeck._core.tables import Rows, Table
-from limbeck._curves import measure_curves, note_on_curves
-from limbeck._judging import judge_all, judge_quickly, selection_rows
+from limbeck._core.tables import Rows
+from limbeck._finish import finish
 from limbeck._named_students import STUDENTS
 from limbeck._plan import plan, spread_budget
-from limbeck._result import Candidate, Distillation
-from limbeck._rounds import Fitted, Round, fit_all, labelled
+from limbeck._result import Distillation
+from limbeck._rounds import Round, fit_all, labelled
 from limbeck._setting import Check, Setting, prepare
-from limbeck.checks import Finding
-from limbeck.checks._fidelity import compare
 
 __all__ = ["STUDENTS", "Check", "distill"]
-
-STORED_ROWS = 1_000
-FEW_ROWS = 1_000
-"""The rows of each part on which every size is measured after an interruption."""
 
 
 def distill(
@@ -57,6 +46,7 @@ def distill(
     classes: Sequence[Any] | None = None,
     holdout: float = 0.25,
     budget_s: float | None = None,
+    bill: bool = False,
     random_state: RandomState = None,
     n_jobs: int | None = None,
     progress: Progress = False,
@@ -89,6 +79,8 @@ def distill(
         The share of rows held out before any synthesis.
     budget_s : float, optional
         Seconds the students may take together; they are then no longer repeatable to the last digit.
+    bill : bool
+        Also measure what teacher and students cost to run: bytes, speed, memory (some seconds a model).
     random_state : int, Generator or None
         The same seed gives the same answer, whatever `n_jobs`.
     n_jobs : int, optional
@@ -137,63 +129,18 @@ def distill(
         if budget_s is not None:
             spread_budget(setting, budget_s, n_jobs)
         report(plan(setting, n_jobs), 0, 0)
-        return _run(setting, {**record, "created": started}, n_jobs, report)
+        return _run(setting, {**record, "created": started}, n_jobs, report, bill=bill)
 
 
-def _run(setting: Setting, record: dict[str, Any], n_jobs: int | None, report: Report) -> Distillation:
+def _run(setting: Setting, record: dict[str, Any], n_jobs: int | None, report: Report, *, bill: bool) -> Distillation:
     """Ask, fit, judge, measure every size; after Ctrl-C, what was done by then."""
     rounds: list[Round] = []
     fitted: dict[tuple[str, int], Any] = {}
-    findings: dict[str, list[Finding]] = {}
-    notes: list[str] = record["notes"]
     complete = True
     try:
         rounds.extend(labelled(setting, report))
-        for key, result in fit_all(setting, rounds, n_jobs, report, notes):
+        for key, result in fit_all(setting, rounds, n_jobs, report, record["notes"]):
             fitted[key] = result
-        judge_all(setting, fitted, findings, report)
-        curves = measure_curves(setting, rounds, fitted, report)
     except KeyboardInterrupt:
         complete = False
-        judge_quickly(setting, fitted, findings)
-        curves = measure_curves(setting, rounds, fitted, report, most=FEW_ROWS)
-    selection = selection_rows(setting) if complete else None
-    candidates = []
-    for name in setting.students:
-        result = fitted.get((name, 0))
-        if isinstance(result, Fitted):
-            own = _candidate(name, result, tuple(findings.get(name, ())), setting, selection)
-            candidates.append(replace(own, curve=curves.get(name, ())))
-        else:
-            why = "was not reached" if result is None else f"failed: {result.kind}: {result.message}"
-            notes.append(f"student {name!r} {why}")
-    if not candidates and complete:
-        raise LimbeckError("every student failed. " + " ".join(n for n in notes if n.startswith("student")))
-    notes += note_on_curves(curves, setting.n_refits)
-    record = {**record, "complete": complete, "teacher": {**setting.teacher.to_dict(), **record["teacher"]}}
-    return Distillation(tuple(candidates), record, _arrays(setting, candidates))
-
-
-def _candidate(
-    name: str,
-    fitted: Fitted,
-    findings: tuple[Finding, ...],
-    setting: Setting,
-    selection: tuple[Table, np.ndarray] | None,
-) -> Candidate:
-    score = None
-    if selection is not None:
-        rows, answers = selection
-        student = fitted.readable.predict_encoded(rows.values)
-        score = compare(answers, student, setting.is_classification, 0.0, setting.seeds["selection"]).value
-    return Candidate(name, fitted.readable, findings, fitted.seconds, fitted.student, fitted.alternatives, score)
-
-
-def _arrays(setting: Setting, candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
-    rows = setting.held_out.values[:STORED_ROWS]
-    out = {"X": rows, "teacher": setting.answers[:STORED_ROWS]}
-    if setting.truth is not None:
-        out["truth"] = np.asarray(setting.truth[:STORED_ROWS], dtype=np.float64)
-    for candidate in candidates:
-        out[f"student/{candidate.name}"] = candidate.readable.predict_encoded(rows)
-    return out
+    return finish(setting, record, rounds, fitted, report, complete=complete, bill=bill)

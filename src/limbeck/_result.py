@@ -257,7 +257,7 @@ class Distillation:
         results = {
             "format": "limbeck-results",
             "version": 1,
-            **{key: self.run[key] for key in shared},
+            **{key: self.run[key] for key in (*shared, "bill", "compression") if key in self.run or key in shared},
             "students": summary,
         }
         run = {**self.run, "students": [candidate.name for candidate in self.candidates]}

@@ -18,6 +18,7 @@ from limbeck._core.errors import InputError, MissingDependencyError
 from limbeck._core.tables import Column, Schema
 from limbeck.readable import (
     Condition,
+    Embedding,
     FormulaReadable,
     IsIn,
     Layer,
@@ -37,7 +38,7 @@ from limbeck.readable._lowering import lowered, nodes
 from limbeck.readable._network import design_inputs
 from limbeck.readable._python import python_source
 from limbeck.readable._sql import sql_select
-from limbeck.readable._targets import EXPORTERS
+from limbeck.readable._targets import EXPORTERS, FAMILY_EXPORTERS
 from reading_latex import evaluate_latex
 from running_exports import (
     RUNNERS,
@@ -133,6 +134,27 @@ def planted_network(schema, task, names, widths, activation, *, seed, sparse=Tru
         weight[rng.random(weight.shape) < (0.1 if sparse else 0)] = 0.0
         layers.append(Layer(weight, rng.normal(size=fan_out)))
     return NetworkReadable(schema, task, names, inputs, tuple(layers), activation)
+
+
+def deployed_network(schema, task, names, widths, *, seed, dims=0, zeros=0.0, kind="float32", activation="relu"):
+    """A network as it is deployed: 8-bit or single-precision weights, most of them 0, nominal columns embedded."""
+    rng = np.random.default_rng(seed)
+
+    def stored(values):
+        if kind == "int8":
+            scale = np.float32(np.abs(values).max(axis=0) / 127).astype(float)
+            return np.clip(np.rint(values / np.where(scale > 0, scale, 1)), -127, 127) * scale, scale
+        return values.astype(np.float32).astype(float), None
+
+    embedded = [j for j, column in enumerate(schema.columns) if dims and column.kind == "nominal"]
+    tables = tuple(Embedding(j, *stored(rng.normal(size=(len(schema.columns[j].levels), dims)))) for j in embedded)
+    inputs = design_inputs(schema, embedded)
+    layers = []
+    for fan_in, fan_out in itertools.pairwise([len(inputs) + dims * len(embedded), *widths, len(names)]):
+        weight = rng.normal(size=(fan_in, fan_out)) / np.sqrt(fan_in)
+        weight, scale = stored(np.where(rng.random(weight.shape) < zeros, 0.0, weight))
+        layers.append(Layer(weight, stored(rng.normal(size=(1, fan_out)))[0][0], scale))
+    return NetworkReadable(schema, task, names, inputs, tuple(layers), activation, tables)
 
 
 def planted_rules(schema, width, *, count, seed, probabilities=False):
@@ -261,6 +283,13 @@ READABLES = {
     "network, tanh classes": planted_network(NUMBERS, "classification", WIDE[:3], (10,), "tanh", seed=2),
     "network, mixed": planted_network(MIXED, "classification", ("no", "yes"), (9, 5), "relu", seed=3),
     "network, mixed regression": planted_network(MIXED, "regression", ("prediction",), (70,), "tanh", seed=4),
+    "network, 8-bit": deployed_network(NUMBERS, "classification", WIDE[:3], (16, 8), seed=5, kind="int8"),
+    "network, embedded": deployed_network(MIXED, "classification", WIDE[:3], (12,), seed=6, dims=2),
+    "network, pruned": deployed_network(NUMBERS, "regression", ("up", "down"), (24, 12), seed=7, zeros=0.8),
+    "network, 8-bit, embedded, pruned": deployed_network(
+        MIXED, "regression", ("prediction",), (24, 12), seed=8, dims=3, zeros=0.8, kind="int8", activation="tanh"
+    ),
+    "network, linear": deployed_network(MIXED, "classification", ("no", "yes"), (), seed=9),
     "soft tree, regression": planted_soft_tree(NUMBERS, "regression", ("up", "down"), depth=4, seed=1),
     "soft tree, one output": planted_soft_tree(MIXED, "regression", ("prediction",), depth=3, seed=2),
     "soft tree, five classes": planted_soft_tree(MIXED, "classification", WIDE, depth=4, seed=3),
@@ -360,6 +389,7 @@ def test_the_table_has_every_family_and_operation():
         "soft_tree",
     }
     assert {target for target in EXPORTERS if target not in ("latex", "mathml", "sql")} <= set(RUNNERS)
+    assert {family for family, _ in FAMILY_EXPORTERS} == {"network"}
 
 
 @pytest.mark.parametrize("name", READABLES)
@@ -421,6 +451,16 @@ def test_large_network_is_a_moderate_graph():
     assert len(onnx.load_from_string(network.export("onnx")).graph.node) < 500
     for target in ("onnx", "sqlite"):
         assert_same(RUNNERS[target](network, Z), network.predict_encoded(Z))
+
+
+@pytest.mark.parametrize("target", ["python", "javascript", "c", "onnx"])
+@pytest.mark.parametrize("kind", ["float32", "int8"])
+def test_a_wide_network_is_arrays(kind, target):
+    schema = Schema(tuple(Column(f"x{j}") for j in range(105)))
+    network = deployed_network(schema, "classification", ("no", "yes"), (256,), seed=10, kind=kind)
+    Z = rows_for(network, n=130)
+    assert_same(RUNNERS[target](network, Z), network.predict_encoded(Z))
+    assert len(network.export(target)) < {"c": 20, "python": 8, "javascript": 8, "onnx": 6}[target] * network.n_bytes
 
 
 def test_python_needs_only_the_standard_library(tmp_path):

@@ -53,7 +53,9 @@ SOURCES: dict[str, Callable[[Any], Any]] = {
     "NaiveBayes": lambda more: queries.NaiveBayes(),
     "Shifted": lambda more: queries.Shifted(),
     "Unlabelled": lambda more: queries.Unlabelled(more),
+    "Mixture": lambda more: queries.Mixture((queries.Unlabelled(more, replace=True), queries.Marginals()), (0.5, 0.5)),
 }
+NO_SOURCES = {"Answers", "QueryStream", "Source", "ask", "read_answers", "stream", "tune_munge"}
 CONTAINERS = ("array", "text array", "pandas", "polars", "arrow", "table")
 
 source = pytest.mark.parametrize("name", SOURCES)
@@ -64,7 +66,7 @@ def values_of(rows: Any) -> np.ndarray:
 
 
 def test_every_public_source_is_in_the_table() -> None:
-    assert set(SOURCES) | {"ImageShifts"} == set(queries.__all__) - {"Source"}  # images have a file of their own
+    assert set(SOURCES) | {"ImageShifts"} == set(queries.__all__) - NO_SOURCES  # images have a file of their own
 
 
 @source
@@ -220,3 +222,31 @@ def test_no_held_out_rows_are_no_error_and_unreadable_ones_are(name: str) -> Non
 def test_held_out_levels_that_the_data_lacks_do_no_harm(name: str) -> None:
     held = frame(5, 3).assign(job="astronaut")
     assert len(SOURCES[name](frame(400, 1)).sample(frame(60, 0), 30, seed=0, exclude=held)) == 30
+
+
+@source
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_streams_batches_that_do_not_depend_on_those_before(name: str, container: str) -> None:
+    X, made = of_container(container), SOURCES[name](of_container(container, n=400, seed=1))
+    batches = queries.stream(made, X, 321, seed=0, batch_rows=100)
+    drawn = [batch.values for batch in batches]
+    assert [len(values) for values in drawn] == [100, 100, 100, 21]
+    again = queries.stream(made, X, 321, seed=0, batch_rows=100)
+    for i in (3, 0, 2, 1, 2):
+        np.testing.assert_array_equal(again.batch(i).values, drawn[i])
+    assert (queries.stream(made, X, 321, seed=1, batch_rows=100).batch(0).values != drawn[0]).any()
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert Table.read(X).schema == again.schema
+    assert type(again.batch(0).native()) is (pd.DataFrame if container == "table" else type(X))
+
+
+@source
+def test_held_out_rows_are_never_streamed(name: str) -> None:
+    rng = np.random.default_rng(0)
+    X, more = (rng.integers(0, 4, size=(n, 3)) for n in (200, 900))
+    held = X[:20]
+    rows = np.concatenate(
+        [b.values for b in queries.stream(SOURCES[name](more), X, 250, 0, exclude=held, batch_rows=60)]
+    )
+    assert len(rows) == 250
+    assert not set(map(tuple, held)) & set(map(tuple, rows))

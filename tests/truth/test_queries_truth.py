@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chi2_contingency, ks_2samp
 
 from limbeck._core.tables import Table
-from limbeck.queries import Marginals, Munge, NaiveBayes, Shifted
+from limbeck.queries import Marginals, Munge, NaiveBayes, Shifted, stream
 from limbeck.queries._munge import Rounds, munge_passes
 from limbeck.queries._naive_bayes import _Scaling, choose_mixture, fit_mixture
 from limbeck.queries._neighbours import Space, nearest_other
@@ -121,6 +121,18 @@ def test_munge_has_the_distribution_of_the_printed_loop(world: Table, printed: T
     assert pairs > NOT_BY_CHANCE
 
 
+def test_a_stream_has_the_distribution_of_the_printed_loop_and_a_wrong_stream_has_not(
+    world: Table, printed: Table
+) -> None:
+    def streamed(source: Munge, batch_rows: int) -> float:
+        batches = stream(source, world, len(printed), seed=2, batch_rows=batch_rows)
+        return min(least_p(printed, world.with_values(np.concatenate([batch.values for batch in batches]))))
+
+    assert streamed(Munge(p=0.5, s=5.0), 40) > NOT_BY_CHANCE  # less than the 150 rows of a pass
+    assert streamed(Munge(p=0.5, s=5.0), 333) > NOT_BY_CHANCE
+    assert streamed(Munge(p=0.5, s=0.4), 333) < NOT_BY_CHANCE
+
+
 @pytest.mark.parametrize("wrong", [Marginals(), Munge(p=0.5, s=0.4)], ids=["independent columns", "other s"])
 def test_a_wrong_source_is_told_from_the_printed_loop(world: Table, printed: Table, wrong: Marginals | Munge) -> None:
     assert min(least_p(printed, wrong.sample(world, len(printed), seed=2))) < NOT_BY_CHANCE
@@ -130,7 +142,7 @@ def test_munge_equals_the_loop_where_nothing_is_left_to_chance(world: Table) -> 
     rows = Munge(p=1.0, s=1e300).sample(world, len(world), seed=7)
     rng = np.random.default_rng(7)  # the same seed: the same order of visits, and the same ties
     visits = rng.permutation(len(world))
-    partner = nearest_other(Space.of(world), world.values[visits], rng)[0]
+    partner = nearest_other(Space.of(world), world.values[visits], rng.spawn(1)[0])[0]
     copy = world.values[visits].copy()
     for e, other in enumerate(partner):
         copy[[e, other]] = copy[[other, e]]

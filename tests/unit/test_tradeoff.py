@@ -291,7 +291,7 @@ def test_ctrl_c_keeps_the_sizes_that_are_there(monkeypatch: pytest.MonkeyPatch) 
     def cut(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_distill, "judge_all", cut)
+    monkeypatch.setattr(_finish, "judge_all", cut)
     result = quick()
     assert not result.complete
     assert limbeck.tradeoff(result)["stop"].sum() == 1

@@ -45,7 +45,7 @@ def pandas_from_polars(frame: Any) -> Any:
     for series in frame.get_columns():
         if isinstance(series.dtype, pl.Enum):
             out[series.name] = pd.Categorical(
-                series.to_list(), categories=series.cat.get_categories().to_list(), ordered=True
+                series.to_list(), categories=series.dtype.categories.to_list(), ordered=True
             )
         elif series.dtype in (pl.String, pl.Categorical) or not series.dtype.is_numeric():
             out[series.name] = pd.Series(series.to_list(), dtype=None if series.dtype == pl.Boolean else object)

@@ -3,7 +3,8 @@
 Knows nothing of interpretability; the default teacher and the small network student both use it.
 
 Departures: inputs and targets are standardised with weighted statistics inside `fit_mlp`, and the standardisation is
-folded into the first and the last layer, so `forward` takes raw inputs and gives raw outputs.
+folded into the first and the last layer, so `forward` takes raw inputs and gives raw outputs. An input that does not
+vary has weight 0: nothing can be learnt from it.
 Checked: `forward` against the torch network it came from, to 1e-5 in float32 and 1e-10 in float64.
 Cost: O(epochs * n * sum(width_in * width_out)); memory O(n * d + batch_size * max(width)).
 """
@@ -11,7 +12,7 @@ Cost: O(epochs * n * sum(width_in * width_out)); memory O(n * d + batch_size * m
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -23,9 +24,11 @@ from limbeck._core.progress import Report
 if TYPE_CHECKING:
     from limbeck._core.mlp_loop import Part
 
-__all__ = ["ACTIVATIONS", "MLPWeights", "fit_mlp", "forward", "softmax"]
+__all__ = ["ACTIVATIONS", "MLPWeights", "Stream", "fit_mlp", "forward", "softmax"]
 
 Task: TypeAlias = Literal["regression", "classification"]
+Stream: TypeAlias = Iterable[tuple[np.ndarray, np.ndarray]]
+"""Parts ``(X, Y)`` of rows that need not fit into memory together; can be iterated again and again."""
 
 
 def _silu(x: np.ndarray) -> np.ndarray:
@@ -57,6 +60,10 @@ class MLPWeights:
     activation : {"relu", "silu", "tanh"}
     task : {"regression", "classification"}
         In classification the last layer gives scores whose softmax are the probabilities.
+    tables : tuple of arrays ``(levels, dims)``
+        Embeddings: the last ``len(tables)`` inputs are positions of levels, and each stands for a row of its table.
+    input_scales : array ``(numbers,)``
+        The standard deviation of each input that is a number, as it was trained on.
     history : tuple of (float, float)
         For each epoch the training loss and the loss that training stopped by (standardised units).
     best_epoch : int
@@ -72,11 +79,13 @@ class MLPWeights:
     history: tuple[tuple[float, float], ...] = ()
     best_epoch: int = 0
     stopped: str = "max_epochs"
+    tables: tuple[np.ndarray, ...] = ()
+    input_scales: np.ndarray | None = None
 
     @property
     def n_inputs(self) -> int:
-        """The number of inputs."""
-        return int(self.weights[0].shape[0])
+        """The number of inputs: numbers, then positions of levels."""
+        return int(self.weights[0].shape[0]) - sum(table.shape[1] - 1 for table in self.tables)
 
     @property
     def n_outputs(self) -> int:
@@ -128,8 +137,13 @@ def forward(network: MLPWeights, X: np.ndarray, *, batch_rows: int = 8192) -> np
         raise InputError(f"the network takes rows of shape (n, {network.n_inputs}); got shape {X.shape}")
     out = np.empty((len(X), network.n_outputs))
     act = ACTIVATIONS[network.activation]
+    numbers = network.n_inputs - len(network.tables)
     for start in range(0, len(X), batch_rows):
         h = X[start : start + batch_rows]
+        if network.tables:
+            codes = h[:, numbers:].astype(np.int64).T
+            found = [table[code] for table, code in zip(network.tables, codes, strict=True)]
+            h = np.hstack([h[:, :numbers], *found])
         for weight, bias in zip(network.weights[:-1], network.biases[:-1], strict=True):
             h = act(h @ weight + bias)
         h = h @ network.weights[-1] + network.biases[-1]
@@ -155,6 +169,9 @@ def fit_mlp(
     dtype: Literal["float32", "float64"] = "float32",
     max_seconds: float | None = None,
     progress: Report | None = None,
+    embeddings: Sequence[tuple[int, int]] = (),
+    prune: float = 0.0,
+    stream: Stream | None = None,
 ) -> MLPWeights:
     """A trained network, with the weights of the epoch that was best on the validation part.
 
@@ -179,6 +196,13 @@ def fit_mlp(
         Training stops after this time. The result then depends on the machine.
     progress : function, optional
         Called after each epoch with what is being done, the epoch, and the number of epochs.
+    embeddings : sequence of (int, int)
+        Levels and dims of an embedding for each of the last columns of `X`, which hold positions of levels.
+    prune : float in [0, 1)
+        The share of the weights that become 0, the least first (all layers but the last), while training goes on.
+    stream : iterable of pairs of arrays, optional
+        More rows ``(X, Y)`` to train on, each of weight 1, in parts that are read anew for every epoch, so that they
+        need not fit into memory. What can be iterated once only (a generator) is refused.
 
     Raises
     ------
@@ -194,16 +218,17 @@ def fit_mlp(
     """
     import torch
 
-    from limbeck._core.mlp_loop import Plan, train
+    from limbeck._core.mlp_loop import MoreRows, Plan, train
 
     X, Y, weights = _checked(X, Y, weights, task)
     _known_activation(activation)
+    numbers = _check_shape(X, embeddings, prune)
     rows = _split(X, Y, weights, validation, np.random.default_rng(seed))
-    x_mean, x_scale = _moments(rows[0][0], rows[0][2])
-    y_mean, y_scale = _moments(rows[0][1], rows[0][2]) if task == "regression" else (np.zeros(1), np.ones(1))
-    parts = [((x - x_mean) / x_scale, (y - y_mean) / y_scale, w) for x, y, w in rows]
+    moments, sizes = Moments.of(rows[0], numbers, task), ()  # type: tuple[Moments, tuple[int, ...]]
+    if stream is not None:
+        moments, sizes = _stream_moments(rows[0], stream, numbers, task)
     plan = Plan(
-        widths=(X.shape[1], *(int(width) for width in hidden), Y.shape[1]),
+        widths=(numbers, *(int(width) for width in hidden), Y.shape[1]),
         activation=activation,
         task=task,
         max_epochs=max_epochs,
@@ -215,10 +240,37 @@ def fit_mlp(
         dtype=torch.float64 if dtype == "float64" else torch.float32,
         max_seconds=max_seconds,
         progress=progress or (lambda what, done, total: None),
+        embeddings=tuple((int(levels), int(dims)) for levels, dims in embeddings),
+        prune=float(prune),
     )
-    done = train(parts[0], parts[-1], plan)
-    matrices, biases = _fold(done.layers, x_mean, x_scale, y_mean, y_scale)
-    return MLPWeights(matrices, biases, activation, task, done.history, done.best_epoch, done.stopped)
+    parts = [moments.standardised(part) for part in rows]
+    more = None if stream is None else MoreRows(_StandardisedStream(stream, moments), sizes)
+    done = train(parts[0], parts[-1], plan, more)
+    matrices, biases = moments.folded(done.layers)
+    return MLPWeights(
+        matrices,
+        biases,
+        activation,
+        task,
+        done.history,
+        done.best_epoch,
+        done.stopped,
+        tuple(done.tables),
+        moments.x_scale,
+    )
+
+
+def _check_shape(X: np.ndarray, embeddings: Sequence[tuple[int, int]], prune: float) -> int:
+    """The number of columns that are numbers; the others must hold positions of levels."""
+    if not 0 <= prune < 1:
+        raise InputError(f"prune, the share of the weights that become 0, must be in [0, 1); got {prune!r:.60}")
+    numbers = X.shape[1] - len(embeddings)
+    if numbers < 0:
+        raise InputError(f"{len(embeddings)} embeddings need as many columns; X has {X.shape[1]}")
+    for (levels, dims), codes in zip(embeddings, X[:, numbers:].T, strict=True):
+        if dims < 1 or codes.min() < 0 or codes.max() >= levels or (codes != np.rint(codes)).any():
+            raise InputError(f"an embedding of {levels} levels needs positions from 0 to {levels - 1}; got others")
+    return numbers
 
 
 def _checked(
@@ -272,26 +324,107 @@ def _split(
     return [(x[rest], y[rest], w[rest]), (x[chosen], y[chosen], w[chosen])]
 
 
-def _moments(values: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each column; 1 for a column that does not vary."""
-    total = w.sum()
+@dataclass(frozen=True)
+class Moments:
+    """Weighted means and standard deviations of inputs (numbers only) and targets; which inputs do not vary."""
+
+    x_mean: np.ndarray
+    x_scale: np.ndarray
+    constant: np.ndarray
+    y_mean: np.ndarray
+    y_scale: np.ndarray
+
+    @classmethod
+    def of(cls, part: Part, numbers: int, task: str) -> Moments:
+        """The moments of rows in memory."""
+        x, y, w = part
+        return cls.from_sums(_sums(x[:, :numbers], w), _sums(y, w), task)
+
+    @classmethod
+    def from_sums(cls, x: Sums, y: Sums, task: str) -> Moments:
+        """The moments from sums of weights, means, and weighted variances."""
+        x_scale, constant = _scale(x)
+        y_scale, _ = _scale(y)
+        if task != "regression":
+            return cls(x[1], x_scale, constant, np.zeros(1), np.ones(1))
+        return cls(x[1], x_scale, constant, y[1], y_scale)
+
+    def standardised(self, part: Part) -> Part:
+        """The rows as they are trained on: numbers and targets standardised, positions of levels as they are."""
+        x, y, w = part
+        numbers = len(self.x_mean)
+        scaled = np.where(self.constant, 0.0, (x[:, :numbers] - self.x_mean) / self.x_scale)
+        return np.hstack([scaled, x[:, numbers:]]), (y - self.y_mean) / self.y_scale, w
+
+    def folded(
+        self, layers: list[tuple[np.ndarray, np.ndarray]]
+    ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """Weights on raw inputs and to raw outputs, from weights on standardised ones."""
+        matrices, biases = [layer[0] for layer in layers], [layer[1] for layer in layers]
+        numbers = len(self.x_mean)
+        raw = np.where(self.constant[:, None], 0.0, matrices[0][:numbers] / self.x_scale[:, None])
+        matrices[0] = np.vstack([raw, matrices[0][numbers:]])
+        biases[0] = biases[0] - self.x_mean @ raw
+        matrices[-1] = matrices[-1] * self.y_scale
+        biases[-1] = biases[-1] * self.y_scale + self.y_mean
+        return tuple(matrices), tuple(biases)
+
+
+Sums: TypeAlias = tuple[float, np.ndarray, np.ndarray]
+"""The total weight, the mean, and the variance of each column."""
+
+
+def _sums(values: np.ndarray, w: np.ndarray) -> Sums:
+    total = float(w.sum())
     mean = w @ values / total
-    scale = np.sqrt(w @ (values - mean) ** 2 / total)
+    return total, mean, w @ (values - mean) ** 2 / total
+
+
+def _joined(one: Sums, other: Sums) -> Sums:
+    """The sums of two sets of rows together."""
+    total = one[0] + other[0]
+    a, b = one[0] / total, other[0] / total
+    mean = a * one[1] + b * other[1]
+    return total, mean, a * one[2] + b * other[2] + a * b * (one[1] - other[1]) ** 2
+
+
+def _scale(sums: Sums) -> tuple[np.ndarray, np.ndarray]:
+    """The standard deviation of each column, 1 for one that does not vary, and which do not."""
+    _, mean, variance = sums
+    scale = np.sqrt(variance)
     constant = scale <= 1e-12 * np.maximum(1.0, np.abs(mean))
-    return mean, np.where(constant, 1.0, scale)
+    return np.where(constant, 1.0, scale), constant
 
 
-def _fold(
-    layers: list[tuple[np.ndarray, np.ndarray]],
-    x_mean: np.ndarray,
-    x_scale: np.ndarray,
-    y_mean: np.ndarray,
-    y_scale: np.ndarray,
-) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """Weights on raw inputs and to raw outputs, from weights on standardised ones."""
-    matrices, biases = [layer[0] for layer in layers], [layer[1] for layer in layers]
-    matrices[0] = matrices[0] / x_scale[:, None]
-    biases[0] = biases[0] - x_mean @ matrices[0]
-    matrices[-1] = matrices[-1] * y_scale
-    biases[-1] = biases[-1] * y_scale + y_mean
-    return tuple(matrices), tuple(biases)
+def _stream_moments(part: Part, stream: Stream, numbers: int, task: str) -> tuple[Moments, tuple[int, ...]]:
+    """The moments of rows in memory and of a stream together, and the sizes of its parts: one reading of the stream."""
+    if iter(stream) is iter(stream):
+        raise InputError("a stream is read once for each pass; give what can be iterated again, not a generator")
+    x, y = _sums(part[0][:, :numbers], part[2]), _sums(part[1], part[2])
+    sizes = []
+    for more_x, more_y in stream:
+        if more_x.shape[1:] != part[0].shape[1:] or more_y.shape != (len(more_x), part[1].shape[1]):
+            raise InputError(
+                f"parts of a stream must be X (n, {part[0].shape[1]}) and Y (n, {part[1].shape[1]}); got "
+                f"{more_x.shape} and {more_y.shape}"
+            )
+        if not (np.isfinite(more_x).all() and np.isfinite(more_y).all()):
+            raise InputError("every number in a stream must be finite; got NaN or infinity")
+        sizes.append(len(more_x))
+        ones = np.ones(len(more_x))
+        x, y = _joined(x, _sums(more_x[:, :numbers], ones)), _joined(y, _sums(more_y, ones))
+    if not sizes:
+        raise InputError("a stream needs at least one part; got none")
+    return Moments.from_sums(x, y, task), tuple(sizes)
+
+
+@dataclass(frozen=True)
+class _StandardisedStream:
+    """The parts of a stream as they are trained on."""
+
+    stream: Stream
+    moments: Moments
+
+    def __iter__(self) -> Iterator[Part]:
+        for x, y in self.stream:
+            yield self.moments.standardised((x, y, np.ones(len(x))))

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli import _data, _distill, _export, _predict, _report, _show, _tradeoff
+from limbeck.cli import _bill, _compress, _data, _distill, _export, _predict, _report, _show, _tradeoff
 
 __all__ = ["app", "main"]
 
@@ -26,11 +26,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("distill")(_distill.distill)
+app.command("compress")(_compress.compress)
 app.command("show")(_show.show)
 app.command("export")(_export.export)
 app.command("predict")(_predict.predict)
 app.command("report")(_report.report)
 app.command("tradeoff")(_tradeoff.tradeoff)
+app.command("bill")(_bill.bill)
 app.add_typer(_data.app, name="data")
 
 

@@ -24,6 +24,11 @@ class NamedRows:
     task: str | None
     notes: tuple[str, ...]
 
+    @property
+    def truth(self) -> str | list[str] | None:
+        """The target as `limbeck.distill` takes it: one name, several, or None."""
+        return self.target[0] if len(self.target) == 1 else list(self.target) or None
+
 
 def read_rows(data: str, *, target: list[str], drop: list[str], missing: str) -> NamedRows:
     """The frame, its target and its name.

@@ -217,7 +217,10 @@ class Munge:
 
 
 class _Blocks:
-    """The rows of a table dealt at random into blocks of at most `BLOCK`, and the rounds of each once asked for."""
+    """The rows of a table dealt at random into blocks of at most `BLOCK`, and the rounds of each once asked for.
+
+    Each block has a generator of its own, so that its partners don't depend on when they are first asked for.
+    """
 
     def __init__(self, table: Table, rng: np.random.Generator) -> None:
         self._values = table.values
@@ -225,6 +228,7 @@ class _Blocks:
         self._rows = np.array_split(rng.permutation(len(table)), math.ceil(len(table) / BLOCK))
         self._rounds: dict[int, Rounds] = {}
         self._rng = rng
+        self._of_block = rng.spawn(len(self._rows))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -233,7 +237,7 @@ class _Blocks:
         """The rounds of block `b`."""
         if b not in self._rounds:
             rows = self._rows[b]
-            self._rounds[b] = Rounds.of(rows, nearest_other(self._space, self._values[rows], self._rng)[0])
+            self._rounds[b] = Rounds.of(rows, nearest_other(self._space, self._values[rows], self._of_block[b])[0])
         return self._rounds[b]
 
     def spread(self, start: int, count: int) -> Iterator[tuple[int, int, int]]:

@@ -2,7 +2,8 @@
 
 from limbeck.readable._formula import FormulaReadable
 from limbeck.readable._language import IsIn, Program, count_symbols, evaluate
-from limbeck.readable._network import Layer, NetworkReadable
+from limbeck.readable._network import Embedding, Layer, NetworkReadable
+from limbeck.readable._packing import pack, unpack
 from limbeck.readable._readable import Readable, readable_from_dict
 from limbeck.readable._rule_conditions import Condition, Rule
 from limbeck.readable._rule_set import LinearTerm, RuleSetReadable
@@ -13,6 +14,7 @@ from limbeck.readable._tree import Node, TreeReadable
 __all__ = [
     "Condition",
     "Decision",
+    "Embedding",
     "FormulaReadable",
     "IsIn",
     "Layer",
@@ -29,5 +31,7 @@ __all__ = [
     "TreeReadable",
     "count_symbols",
     "evaluate",
+    "pack",
     "readable_from_dict",
+    "unpack",
 ]

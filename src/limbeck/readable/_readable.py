@@ -99,20 +99,22 @@ class Readable(ABC):
         Parameters
         ----------
         target : str
-            ``python``, ``sql``, ``c``, ``javascript``, ``latex``, ``mathml`` or ``onnx`` (bytes; extra ``onnx``).
+            ``python``, ``sql``, ``c``, ``javascript``, ``latex``, ``mathml``, ``onnx`` (bytes; extra ``onnx``) or
+            ``safetensors`` (bytes that `unpack` reads back).
 
         Raises
         ------
         InputError
             For an unknown target.
         """
-        from limbeck.readable._targets import EXPORTERS
+        from limbeck.readable._targets import EXPORTERS, TARGETS, exporter_of
 
-        if target not in EXPORTERS:
+        if target not in TARGETS:
             raise InputError(
-                f"an export target is one of {sorted(EXPORTERS)}; got {target!r}.{did_you_mean(target, EXPORTERS)}"
+                f"an export target is one of {sorted(TARGETS)}; got {target!r}.{did_you_mean(target, TARGETS)}"
             )
-        return EXPORTERS[target](self.program())
+        own = exporter_of(self.family, target)
+        return EXPORTERS[target](self.program()) if own is None else own(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Between processes by way of `to_dict`: SymPy's own way would simplify the expressions again."""

@@ -23,6 +23,7 @@ from limbeck.readable import (
 from limbeck.report._answers_svg import confusion, scatter_svg
 from limbeck.report._embed import Budget, json_block
 from limbeck.report._network_svg import first_layer, heat_svg
+from limbeck.report._programs import size_text
 from limbeck.report._rules_view import rule_list_values, rule_set_values, rules_data
 from limbeck.report._soft_tree import soft_tree_data, soft_tree_readings, soft_tree_values
 from limbeck.report._spans import most_used
@@ -210,7 +211,7 @@ def facts(student: StudentView, d: int) -> list[str]:
     if isinstance(readable, TreeReadable):
         out.append(f"{plural(readable.n_leaves, 'leaf', 'leaves')}, at most {plural(readable.depth, 'question')} deep")
     if isinstance(readable, NetworkReadable):
-        out.append(f"{plural(readable.n_parameters, 'number')}")
+        out.append(f"{plural(readable.n_parameters, 'number')}, packed in {size_text(readable.n_bytes)}")
     if isinstance(readable, SoftTreeReadable):
         out.append(f"{plural(readable.n_nodes, 'filter')}, {plural(readable.depth, 'decision')} a row")
     if isinstance(readable, RuleListReadable | RuleSetReadable):
@@ -257,7 +258,7 @@ def _formula_values(formula: FormulaReadable) -> dict[str, Any]:
 
 
 def _network_values(student: StudentView, network: NetworkReadable, ranges: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    sizes = [len(network.inputs), *(len(layer.bias) for layer in network.layers)]
+    sizes = [len(network.input_columns), *(len(layer.bias) for layer in network.layers)]
     last = "output" if sizes[-1] == 1 else "outputs"
     names = ["input" if sizes[0] == 1 else "inputs", *([network.activation] * (len(sizes) - 2)), last]
     layer = first_layer(network, ranges)
@@ -345,7 +346,9 @@ def _in_short(readable: Readable) -> str:
         read = shortened(", ".join(readable.features_used[:6]), 200) or "no column"
         return f"{plural(readable.n_leaves, 'leaf', 'leaves')}, reads {read}"
     if isinstance(readable, NetworkReadable):
-        return " → ".join(str(n) for n in (len(readable.inputs), *(len(layer.bias) for layer in readable.layers)))
+        return " → ".join(
+            str(n) for n in (len(readable.input_columns), *(len(layer.bias) for layer in readable.layers))
+        )
     if isinstance(readable, SoftTreeReadable):
         return f"{plural(readable.n_nodes, 'filter')}, {plural(readable.depth, 'decision')} a row"
     if isinstance(readable, RuleListReadable | RuleSetReadable):

@@ -1,7 +1,8 @@
 """A small network as a picture: its first layer as a heat map, on the scale of the data.
 
 A weight alone says little, for a column of thousands needs small weights. Each weight is therefore multiplied by the
-range of its column (1 % to 99 % of the training rows): what that column can add to the unit.
+range of its column (1 % to 99 % of the training rows), or of its embedding over the levels: what that can add to the
+unit.
 
 Cost
 ----
@@ -18,7 +19,7 @@ import numpy as np
 from markupsafe import Markup
 
 from limbeck.readable import NetworkReadable
-from limbeck.report._spans import input_spans
+from limbeck.report._spans import network_spans
 from limbeck.report._svg import element
 from limbeck.report._words import number, shortened
 
@@ -54,7 +55,7 @@ class FirstLayer:
 
 def first_layer(network: NetworkReadable, ranges: Sequence[dict[str, Any]]) -> FirstLayer:
     """The first layer's weights times the columns' ranges, the strongest inputs first."""
-    scaled = network.layers[0].weight * input_spans(network.inputs, ranges)[:, None]
+    scaled = network.layers[0].weight * network_spans(network, ranges)[:, None]
     strength = np.sqrt(np.mean(scaled**2, axis=1))
     order = np.argsort(-strength, kind="stable")[:MAX_INPUTS]
     greatest = float(strength.max()) or 1.0
@@ -62,7 +63,7 @@ def first_layer(network: NetworkReadable, ranges: Sequence[dict[str, Any]]) -> F
         tuple(network.input_text(int(i)) for i in order),
         scaled[order, :MAX_UNITS],
         tuple(float(strength[i]) / greatest for i in order),
-        len(network.inputs) - len(order),
+        len(network.input_columns) - len(order),
         max(scaled.shape[1] - MAX_UNITS, 0),
     )
 

@@ -30,6 +30,7 @@ from limbeck._core.storage import RunDocuments, read_run, write_file
 from limbeck._core.tables import Schema
 from limbeck.report._about import about_run, teacher_truth
 from limbeck.report._again import again_view
+from limbeck.report._bill_view import bill_view
 from limbeck.report._blocks import Blocks, facts
 from limbeck.report._clarity_view import clarity_view
 from limbeck.report._embed import Budget, Scripts, clean, json_block
@@ -138,6 +139,9 @@ class _Page:
         clarity = clarity_view(self.documents, self.students, self._metric(), teacher_truth(self.students))
         if clarity:
             self.budget.take(json_block(clarity))
+        bill = bill_view(self.documents, self.students, _start(self.students))
+        if bill:
+            self.budget.take(json_block(bill))
         programs = [running_program(s, self.budget, scripts) for s in self.students]
         data = self._data(programs, blocks, walks)
         views = []
@@ -166,6 +170,7 @@ class _Page:
                 metric=self._metric(),
                 front=self._front(),
                 clarity=clarity,
+                bill=bill,
                 whatif=self._whatif(data),
                 again=again_view(self.documents, self.schema, self.students, _start(self.students)),
                 data=json_block(data),

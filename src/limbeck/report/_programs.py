@@ -4,7 +4,7 @@ What would be long is not even written, and what does not fit is named with the 
 
 Cost
 ----
-One export a student and target, a network's in proportion to its weights.
+One export a student and target, a network's in proportion to its weights: as arrays where the target has them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from limbeck._core.errors import InputError
-from limbeck.readable import NetworkReadable, Program, Readable, SoftTreeReadable
-from limbeck.readable._targets import EXPORTERS
+from limbeck.readable import NetworkReadable, Readable, SoftTreeReadable
+from limbeck.readable._targets import EXPORTERS, exporter_of
 from limbeck.report._embed import Budget, Scripts
 from limbeck.report._students import StudentView
 
@@ -36,6 +36,8 @@ MAX_EXPORT = 200_000
 LEAST_EXPORT = 1_000
 MAX_RUNNING = 1_000_000
 BYTES_A_WEIGHT = 26
+BYTES_A_BYTE = {"javascript": 1.3, "python": 1.3, "c": 2.5}
+"""At least so much text, in bytes, for each byte of a network's weights, where arrays are written."""
 
 _HEAD = '(() => {\n"use strict";\nlet module;\n'
 _TAIL = "\n(window.limbeckStudents = window.limbeckStudents || {{}})[{index}] = predict;\n}})();"
@@ -61,15 +63,19 @@ def size_text(size: int) -> str:
     return f"{size} bytes" if size < 2_000 else f"{size / 1000:,.0f} kB"
 
 
-def _write(program: Program, target: str) -> str:
-    written = EXPORTERS[target](program)
+def _write(student: StudentView, target: str) -> str:
+    """The export; the program that the printers of symbols take is built once for all of them."""
+    own = exporter_of(student.readable.family, target)
+    written = EXPORTERS[target](student.program) if own is None else own(student.readable)
     return written.decode("utf-8") if isinstance(written, bytes) else written
 
 
-def _expected(readable: Readable) -> int:
+def _expected(readable: Readable, target: str) -> int:
     """About how long an export will be, known before anything is built; no more than it is for a model of symbols."""
     if isinstance(readable, NetworkReadable):
-        return readable.n_parameters * BYTES_A_WEIGHT
+        if target in BYTES_A_BYTE:
+            return int(readable.n_bytes * BYTES_A_BYTE[target])
+        return sum(int((layer.weight != 0).sum()) + len(layer.bias) for layer in readable.layers) * BYTES_A_WEIGHT
     if isinstance(readable, SoftTreeReadable):
         return int((readable.weight != 0).sum()) * BYTES_A_WEIGHT + readable.n_leaves * len(readable.output_names)
     return readable.complexity
@@ -77,10 +83,10 @@ def _expected(readable: Readable) -> int:
 
 def running_program(student: StudentView, budget: Budget, scripts: Scripts) -> RunningProgram | str:
     """The student's own JavaScript export as a block of the page; a sentence where it can't be in the page."""
-    if _expected(student.readable) > min(MAX_RUNNING, budget.left):
+    if _expected(student.readable, "javascript") > min(MAX_RUNNING, budget.left):
         return f"{student.name} is too large to be computed in this page; use: {command(student.name, 'javascript')}"
     try:
-        source = _write(student.program, "javascript")
+        source = _write(student, "javascript")
     except (InputError, RecursionError) as error:
         return f"{student.name} can't be written in JavaScript: {_reason(error)}"
     text = _HEAD + source + _TAIL.format(index=student.index)
@@ -107,12 +113,12 @@ def exports_of(student: StudentView, running: RunningProgram | str, budget: Budg
 
 def _text_or_sentence(student: StudentView, target: str, budget: Budget) -> dict[str, Any]:
     line = command(student.name, target)
-    if _expected(student.readable) > MAX_EXPORT:
+    if _expected(student.readable, target) > MAX_EXPORT:
         return {"sentence": "This export is long, so the page does not hold it. To write it:", "command": line}
     if budget.left < LEAST_EXPORT:
         return {"sentence": "The page is full, so it does not hold this export. To write it:", "command": line}
     try:
-        text = _write(student.program, target)
+        text = _write(student, target)
     except (InputError, RecursionError) as error:
         return {"sentence": f"This export can't be written: {_reason(error)}", "command": line}
     size = len(text.encode("utf-8", "replace"))

@@ -8,9 +8,10 @@ Departures
 ----------
 - A classifier fits the teacher's probabilities by cross-entropy, not by squared error.
 - The standardisation of inputs and targets is folded into the first and the last layer, and the weights are rounded to
-  the digits that matter, so what is read and exported is the whole model.
+  single precision (or 8 bits), so what is read and exported is the whole model.
 - Equal rows are merged first: a row of weight 3 is exactly a row that comes three times, in any order.
 - A column that is constant over the rows gets weight 0: nothing can be learnt from it.
+- Early stopping, widths, embeddings and precision are ours: see `_network_fit` and `_network_precision`.
 
 Checked
 -------
@@ -18,7 +19,8 @@ The frozen network against the one that was trained, to 1e-5 of the outputs' spr
 
 Cost
 ----
-`max_epochs` passes of about 20 batches each; 10,000 rows of 8 columns, 32 units: about 3 seconds.
+`max_epochs` passes of about 20 batches each; 10,000 rows of 8 columns, 32 units: about 3 seconds. With "auto" about
+twice the widest network. Memory: the rows once; a stream, one part of it.
 """
 
 from __future__ import annotations
@@ -26,80 +28,68 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from limbeck._core.errors import InputError, did_you_mean
-from limbeck._core.mlp import fit_mlp
-from limbeck._core.seeds import RandomState, draw_seeds
-from limbeck._core.tables import Rows
-from limbeck.readable import Layer, NetworkReadable
-from limbeck.readable._network import ACTIVATIONS, design_inputs, design_matrix
+from limbeck._core.progress import Progress, reporting
+from limbeck._core.seeds import RandomState
+from limbeck._core.tables import Rows, Table
+from limbeck.readable._network import ACTIVATIONS
 from limbeck.students._fitting import TrainingRows, read_classification, read_regression
+from limbeck.students._network_fit import WIDTHS, Options, batch_size, fit_network
 from limbeck.students._predicting import StudentClassifier, StudentRegressor
 
-__all__ = ["NetworkClassifier", "NetworkRegressor", "fit_network"]
+__all__ = ["NetworkClassifier", "NetworkRegressor"]
 
-VALIDATION_ROWS = 200
-"""From so many different rows on, a tenth of them is held out to stop by."""
-ROUNDING = 1e-5
-"""What rounding the weights may move the outputs by, as a share of their spread."""
+Student = TypeVar("Student", "NetworkClassifier", "NetworkRegressor")
 
 
-def fit_network(
-    rows: TrainingRows,
-    *,
-    hidden_layer_sizes: Any = (32,),
-    activation: str = "relu",
-    max_epochs: int = 200,
-    learning_rate: float = 0.03,
-    weight_decay: float = 1e-4,
-    random_state: RandomState = None,
-) -> tuple[NetworkReadable, tuple[tuple[float, float], ...]]:
-    """The network for these rows, and the losses of every epoch; the arguments are those of `NetworkRegressor`."""
-    hidden = _checked_sizes(hidden_layer_sizes)
-    _check_arguments(activation, max_epochs, learning_rate, weight_decay)
-    if len(rows) < 2:
-        raise InputError(f"a network needs at least 2 rows to train on; got n_samples = {len(rows)}")
-    rows = rows.distinct()
-    if len(rows) < 2:
-        rows = rows.take(np.array([0, 0]))
-    inputs = design_inputs(rows.table.schema)
-    X = design_matrix(inputs, rows.values)
-    trained = fit_mlp(
-        X,
-        rows.targets,
-        task=rows.task,
-        hidden=hidden,
-        weights=rows.weights / rows.weights.mean(),
-        validation=0.1 if len(rows) >= VALIDATION_ROWS else None,
-        max_epochs=int(max_epochs),
-        patience=max(10, int(max_epochs) // 4),
-        batch_size=_batch_size(len(rows)),
-        lr=learning_rate,
-        weight_decay=weight_decay,
-        seed=draw_seeds(random_state, 1)[0],
-        activation=activation,
-    )
-    layers = [Layer(weight, bias) for weight, bias in zip(trained.weights, trained.biases, strict=True)]
-    layers[0] = _without_constants(layers[0], X)
-    readable = NetworkReadable(rows.table.schema, rows.task, rows.output_names, inputs, tuple(layers), activation)  # type: ignore[arg-type]
-    return _rounded(readable, rows.values), trained.history
+def _fit(student: Student, rows: TrainingRows, stream: Any, validation: Any, progress: Progress) -> Student:
+    """The student with all that a fit leaves on it."""
+    options = _options(student)
+    if stream is not None and (not hasattr(stream, "__iter__") or iter(stream) is iter(stream)):
+        raise InputError(
+            "stream is read once for each pass, so it must be iterable again and again; got a "
+            f"{type(stream).__name__}. Give a list, or what limbeck.queries.ask returns."
+        )
+    held = None if validation is None else _read_validation(rows, validation)
+    with reporting(progress) as report:
+        fitted = fit_network(rows, options, stream=stream, validation=held, report=report)
+    student.readable_ = fitted.readable
+    student.front_ = fitted.front
+    student.loss_curve_ = [watched for _, watched in fitted.history]
+    student.n_iter_ = len(fitted.history)
+    student.complete_ = fitted.complete
+    return student
 
 
-def _checked_sizes(sizes: Any) -> tuple[int, ...]:
+def _options(student: Any) -> Options:
+    given = student.get_params()
+    sizes = given.pop("hidden_layer_sizes")
+    hidden = None if isinstance(sizes, str) and sizes == "auto" else _checked_sizes(sizes)
+    _check_training(given["activation"], given["max_epochs"], given["learning_rate"], given["weight_decay"])
+    _check_form(given["embedding_dims"], given["prune"], given["quantize"], given["max_bytes"])
+    widths = _checked_sizes(given.pop("widths"), "widths")
+    if hidden is None and not widths:
+        raise InputError("widths must name at least one width where hidden_layer_sizes is 'auto'; got none")
+    return Options(hidden, **given, widths=tuple(sorted(set(widths))))
+
+
+def _checked_sizes(sizes: Any, name: str = "hidden_layer_sizes") -> tuple[int, ...]:
     sizes = (sizes,) if isinstance(sizes, numbers.Integral) else sizes
     try:
         hidden = tuple(sizes)
     except TypeError:
         hidden = (None,)
     if any(not isinstance(size, numbers.Integral) or int(size) < 1 for size in hidden):
-        raise InputError(f"hidden_layer_sizes must be whole numbers of at least 1; got {sizes!r:.60}")
+        also = ", or 'auto'" if name == "hidden_layer_sizes" else ""
+        raise InputError(f"{name} must be whole numbers of at least 1{also}; got {sizes!r:.60}")
     return tuple(int(size) for size in hidden)
 
 
-def _check_arguments(activation: Any, max_epochs: Any, learning_rate: Any, weight_decay: Any) -> None:
+def _check_training(activation: Any, max_epochs: Any, learning_rate: Any, weight_decay: Any) -> None:
     if activation not in ACTIVATIONS:
         hint = did_you_mean(str(activation), ACTIVATIONS)
         raise InputError(f"activation must be one of {sorted(ACTIVATIONS)}; got {activation!r:.60}.{hint}")
@@ -111,43 +101,43 @@ def _check_arguments(activation: Any, max_epochs: Any, learning_rate: Any, weigh
         raise InputError(f"weight_decay must be a number of at least 0; got {weight_decay!r:.60}")
 
 
-def _batch_size(n: int) -> int:
-    """A power of two with about 20 batches an epoch."""
-    return int(np.clip(2 ** round(math.log2(n / 20)), 16, 1024)) if n > 20 else 16
-
-
-def _without_constants(layer: Layer, X: np.ndarray) -> Layer:
-    """The same outputs on these rows, and weight 0 for every input that does not vary."""
-    constant = np.ptp(X, axis=0) == 0
-    weight = np.where(constant[:, None], 0.0, layer.weight)
-    return Layer(weight, layer.bias + X[0, constant] @ layer.weight[constant])
-
-
-def _rounded(readable: NetworkReadable, Z: np.ndarray) -> NetworkReadable:
-    """The network with as few digits (7, 9 or 11) as leave its outputs where they are, or as it is."""
-    exact = readable.predict_encoded(Z)
-    spread = max(float(exact.std()), 1e-12)
-    for digits in (7, 9, 11):
-        layers = tuple(Layer(_short(layer.weight, digits), _short(layer.bias, digits)) for layer in readable.layers)
-        tried = NetworkReadable(
-            readable.schema, readable.task, readable.output_names, readable.inputs, layers, readable.activation
+def _check_form(embedding_dims: Any, prune: Any, quantize: Any, max_bytes: Any) -> None:
+    whole = isinstance(embedding_dims, numbers.Integral) and not isinstance(embedding_dims, bool)
+    if embedding_dims not in (None, "auto") and not (whole and int(embedding_dims) >= 1):
+        raise InputError(
+            f"embedding_dims must be a whole number of at least 1, 'auto' or None; got {embedding_dims!r:.60}"
         )
-        if float(np.abs(tried.predict_encoded(Z) - exact).max()) <= ROUNDING * spread:
-            return tried
-    return readable
+    if not isinstance(prune, numbers.Real) or not 0 <= float(prune) < 1:
+        raise InputError(f"prune, a share of the weights, must be from 0 to below 1; got {prune!r:.60}")
+    if quantize not in (None, "int8"):
+        raise InputError(f"quantize must be 'int8' or None; got {quantize!r:.60}")
+    if max_bytes is not None and (not isinstance(max_bytes, numbers.Integral) or int(max_bytes) < 1):
+        raise InputError(f"max_bytes must be a whole number of at least 1, or None; got {max_bytes!r:.60}")
 
 
-def _short(values: np.ndarray, digits: int) -> np.ndarray:
-    flat = [float(f"{value:.{digits}g}") for value in values.ravel()]
-    return np.array(flat, dtype=np.float64).reshape(values.shape)
+def _read_validation(rows: TrainingRows, validation: Any) -> tuple[Table, np.ndarray]:
+    """Validation rows under the schema of the training rows, and the answers on them ``(n, k)``."""
+    try:
+        X, answers = validation
+    except (TypeError, ValueError):
+        raise InputError(f"validation is a pair (rows, answers); got a {type(validation).__name__}") from None
+    table = rows.table.with_values(rows.table.schema.encode(X))
+    answers = np.asarray(answers, dtype=np.float64).reshape(len(table), -1)
+    if answers.shape[1] != rows.targets.shape[1] or not np.isfinite(answers).all():
+        raise InputError(
+            f"validation needs {rows.targets.shape[1]} finite answer(s) a row, the teacher's; got shape {answers.shape}"
+        )
+    return table, answers
 
 
-def _expected_seconds(n: int, d: int, k: int, max_epochs: int, sizes: Any) -> float:
+def _expected_seconds(n: int, d: int, k: int, max_epochs: int, sizes: Any, widths: Any = ()) -> float:
     """About how long a fit takes on one core: a step costs its overhead and its products."""
-    widths = (d, *_checked_sizes(sizes), k)
-    products = sum(a * b for a, b in itertools.pairwise(widths))
-    steps = max_epochs * math.ceil(max(n, 1) / _batch_size(n))
-    return steps * 6e-4 + max_epochs * n * products * 2e-9
+    if isinstance(sizes, str) and sizes == "auto":
+        return sum(_expected_seconds(n, d, k, max_epochs, (width, width)) for width in widths)
+    units = (d, *_checked_sizes(sizes), k)
+    products = sum(a * b for a, b in itertools.pairwise(units))
+    steps = max_epochs * math.ceil(max(n, 1) / batch_size(n))
+    return steps * 6e-4 + max_epochs * n * products * 4e-10
 
 
 class NetworkRegressor(StudentRegressor):
@@ -155,14 +145,28 @@ class NetworkRegressor(StudentRegressor):
 
     Parameters
     ----------
-    hidden_layer_sizes : sequence of int
-        The units of each hidden layer; an empty one makes a linear model.
+    hidden_layer_sizes : sequence of int, or "auto"
+        The units of each hidden layer; an empty one makes a linear model. With "auto" two layers of each of `widths`
+        are fitted, and the smallest kept whose answers on the validation rows are within one (paired) standard
+        error of the best's; all of them are in `front_`.
     activation : {"relu", "tanh"}
     max_epochs : int
         The most passes over the rows; training stops earlier where a quarter of them brings nothing.
     learning_rate : float
         The highest rate of the one cycle that the rate goes through.
     weight_decay : float
+    embedding_dims : int, "auto" or None
+        The numbers that stand for each level of a column. None: every level has an indicator. An int: columns of more
+        levels than that are embedded in so many numbers. "auto": columns of 8 levels or more, in the square root of
+        their number, at most 8.
+    prune : float
+        The share of the weights that become 0, the least first (the last layer's stay).
+    quantize : {"int8"} or None
+        Weights as 8-bit whole numbers times a scale a unit.
+    max_bytes : int, optional
+        The most that ``pack(readable_)`` may take.
+    widths : sequence of int
+        What "auto" tries; with `max_bytes` also the widest that fits.
     random_state : int, Generator or None
         Decides the first weights, the order of the rows and those held out to stop by.
 
@@ -173,6 +177,10 @@ class NetworkRegressor(StudentRegressor):
         The passes made.
     loss_curve_ : list of float
         The loss that training stopped by, a number a pass (targets standardised).
+    front_ : tuple of Member
+        A network for each width that was tried; empty where `hidden_layer_sizes` is given.
+    complete_ : bool
+        False where Ctrl-C cut the search of a width short.
 
     Examples
     --------
@@ -189,6 +197,11 @@ class NetworkRegressor(StudentRegressor):
         max_epochs: int = 200,
         learning_rate: float = 0.03,
         weight_decay: float = 1e-4,
+        embedding_dims: int | str | None = None,
+        prune: float = 0.0,
+        quantize: str | None = None,
+        max_bytes: int | None = None,
+        widths: Any = WIDTHS,
         random_state: RandomState = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -196,10 +209,24 @@ class NetworkRegressor(StudentRegressor):
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.embedding_dims = embedding_dims
+        self.prune = prune
+        self.quantize = quantize
+        self.max_bytes = max_bytes
+        self.widths = widths
         self.random_state = random_state
 
     def fit(
-        self, X: Rows, y: Any, *, sample_weight: Any = None, y_soft: Any = None, classes: Any = None
+        self,
+        X: Rows,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        y_soft: Any = None,
+        classes: Any = None,
+        stream: Any = None,
+        validation: Any = None,
+        progress: Progress = False,
     ) -> NetworkRegressor:
         """The fitted student.
 
@@ -212,6 +239,14 @@ class NetworkRegressor(StudentRegressor):
         sample_weight : array ``(n,)``, optional
         y_soft, classes
             For classifiers only: refused.
+        stream : iterable of (rows, answers), optional
+            More rows to train on, each of weight 1, in parts that are read anew for every pass, so that millions need
+            not fit into memory: `limbeck.queries.ask` and `limbeck.queries.read_answers` give such a stream. It must be
+            possible to iterate it more than once.
+        validation : pair (rows, answers), optional
+            Rows to stop by, and to choose a width by, with the teacher's answers. Where absent, some of the rows
+            are held out.
+        progress : bool or callable
 
         Raises
         ------
@@ -219,14 +254,11 @@ class NetworkRegressor(StudentRegressor):
             Where an argument or a row is not what is required.
         """
         rows = read_regression(self, X, y, sample_weight=sample_weight, y_soft=y_soft, classes=classes)
-        self.readable_, history = fit_network(rows, **self.get_params())
-        self.loss_curve_ = [watched for _, watched in history]
-        self.n_iter_ = len(history)
-        return self
+        return _fit(self, rows, stream, validation, progress)
 
     def expected_seconds(self, n: int, d: int, k: int) -> float:
         """About how long ``fit`` takes for `n` rows of `d` columns and `k` outputs, on one core."""
-        return _expected_seconds(n, d, k, self.max_epochs, self.hidden_layer_sizes)
+        return _expected_seconds(n, d, k, self.max_epochs, self.hidden_layer_sizes, self.widths)
 
 
 class NetworkClassifier(StudentClassifier):
@@ -234,14 +266,28 @@ class NetworkClassifier(StudentClassifier):
 
     Parameters
     ----------
-    hidden_layer_sizes : sequence of int
-        The units of each hidden layer; an empty one makes a linear model.
+    hidden_layer_sizes : sequence of int, or "auto"
+        The units of each hidden layer; an empty one makes a linear model. With "auto" two layers of each of `widths`
+        are fitted, and the smallest kept whose answers on the validation rows are within one (paired) standard
+        error of the best's; all of them are in `front_`.
     activation : {"relu", "tanh"}
     max_epochs : int
         The most passes over the rows; training stops earlier where a quarter of them brings nothing.
     learning_rate : float
         The highest rate of the one cycle that the rate goes through.
     weight_decay : float
+    embedding_dims : int, "auto" or None
+        The numbers that stand for each level of a column. None: every level has an indicator. An int: columns of more
+        levels than that are embedded in so many numbers. "auto": columns of 8 levels or more, in the square root of
+        their number, at most 8.
+    prune : float
+        The share of the weights that become 0, the least first (the last layer's stay).
+    quantize : {"int8"} or None
+        Weights as 8-bit whole numbers times a scale a unit.
+    max_bytes : int, optional
+        The most that ``pack(readable_)`` may take.
+    widths : sequence of int
+        What "auto" tries; with `max_bytes` also the widest that fits.
     random_state : int, Generator or None
         Decides the first weights, the order of the rows and those held out to stop by.
 
@@ -253,6 +299,10 @@ class NetworkClassifier(StudentClassifier):
         The passes made.
     loss_curve_ : list of float
         The cross-entropy that training stopped by, a number a pass.
+    front_ : tuple of Member
+        A network for each width that was tried; empty where `hidden_layer_sizes` is given.
+    complete_ : bool
+        False where Ctrl-C cut the search of a width short.
 
     Examples
     --------
@@ -269,6 +319,11 @@ class NetworkClassifier(StudentClassifier):
         max_epochs: int = 200,
         learning_rate: float = 0.03,
         weight_decay: float = 1e-4,
+        embedding_dims: int | str | None = None,
+        prune: float = 0.0,
+        quantize: str | None = None,
+        max_bytes: int | None = None,
+        widths: Any = WIDTHS,
         random_state: RandomState = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -276,10 +331,24 @@ class NetworkClassifier(StudentClassifier):
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.embedding_dims = embedding_dims
+        self.prune = prune
+        self.quantize = quantize
+        self.max_bytes = max_bytes
+        self.widths = widths
         self.random_state = random_state
 
     def fit(
-        self, X: Rows, y: Any, *, sample_weight: Any = None, y_soft: Any = None, classes: Any = None
+        self,
+        X: Rows,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        y_soft: Any = None,
+        classes: Any = None,
+        stream: Any = None,
+        validation: Any = None,
+        progress: Progress = False,
     ) -> NetworkClassifier:
         """The fitted student.
 
@@ -294,6 +363,14 @@ class NetworkClassifier(StudentClassifier):
             The teacher's probabilities: then these are fitted.
         classes : array ``(k,)``, optional
             All labels, in the order of the columns of `y_soft`.
+        stream : iterable of (rows, answers), optional
+            More rows to train on, each of weight 1, in parts that are read anew for every pass, so that millions need
+            not fit into memory: `limbeck.queries.ask` and `limbeck.queries.read_answers` give such a stream. It must be
+            possible to iterate it more than once.
+        validation : pair (rows, answers), optional
+            Rows to stop by, and to choose a width by, with the teacher's probabilities ``(n, k)``. Where absent, some
+            of the rows are held out.
+        progress : bool or callable
 
         Raises
         ------
@@ -301,11 +378,8 @@ class NetworkClassifier(StudentClassifier):
             Where an argument or a row is not what is required.
         """
         rows = read_classification(self, X, y, sample_weight=sample_weight, y_soft=y_soft, classes=classes)
-        self.readable_, history = fit_network(rows, **self.get_params())
-        self.loss_curve_ = [watched for _, watched in history]
-        self.n_iter_ = len(history)
-        return self
+        return _fit(self, rows, stream, validation, progress)
 
     def expected_seconds(self, n: int, d: int, k: int) -> float:
         """About how long ``fit`` takes for `n` rows of `d` columns and `k` classes, on one core."""
-        return _expected_seconds(n, d, k, self.max_epochs, self.hidden_layer_sizes)
+        return _expected_seconds(n, d, k, self.max_epochs, self.hidden_layer_sizes, self.widths)

@@ -6,12 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from limbeck.teachers._ensemble_selection import EnsembleSelection, EnsembleSelectionRegressor
     from limbeck.teachers._resolve import as_teacher
     from limbeck.teachers._teacher import Teacher
 
-__all__ = ["Teacher", "as_teacher"]
+__all__ = ["EnsembleSelection", "EnsembleSelectionRegressor", "Teacher", "as_teacher"]
 
-_HOMES = {"Teacher": "_teacher", "as_teacher": "_resolve"}
+_HOMES = {
+    "EnsembleSelection": "_ensemble_selection",
+    "EnsembleSelectionRegressor": "_ensemble_selection",
+    "Teacher": "_teacher",
+    "as_teacher": "_resolve",
+}
 
 
 def __getattr__(name: str) -> Any:

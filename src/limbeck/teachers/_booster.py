@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from limbeck._core.errors import InputError
 from limbeck.teachers._estimator import fitting_rows
+from limbeck.teachers._size import dumped_size
 from limbeck.teachers._source import Answers, Source, Task
+from limbeck.teachers._threads import one_booster_thread
 
 __all__ = ["booster_source", "is_booster"]
 
@@ -38,14 +42,28 @@ def booster_source(model: Any, *, names: tuple[str, ...] | None = None) -> Sourc
         columns = None if all(one == f"Column_{j}" for j, one in enumerate(found)) else found
 
     def ask(rows: Any) -> Any:
+        return call(rows)()
+
+    def call(rows: Any) -> Callable[[], Any]:
         fitted = fitting_rows(rows, columns, columns is None, names, name)
         if library == "xgboost":
             import xgboost
 
-            return model.predict(xgboost.DMatrix(fitted, feature_names=columns, enable_categorical=True))
-        return model.predict(fitted)
+            return lambda: model.predict(xgboost.DMatrix(fitted, feature_names=columns, enable_categorical=True))
+        return lambda: model.predict(fitted)
 
-    return Source("booster", name, ask, answers=answers, task=task, classes=classes)
+    return Source(
+        "booster",
+        name,
+        ask,
+        answers=answers,
+        task=task,
+        classes=classes,
+        form="XGBoost" if library == "xgboost" else "LightGBM",
+        size=lambda: dumped_size(model),
+        call=call,
+        one_thread=lambda: one_booster_thread(model) if library == "xgboost" else nullcontext(),
+    )
 
 
 def _meaning_xgboost(model: Any, name: str) -> Meaning:

@@ -19,5 +19,9 @@ def callable_source(function: Callable[[Any], Any], names: tuple[str, ...] | Non
     def ask(rows: Any) -> Any:
         return function(to_frame(rows, names) if names is not None and not is_frame(rows) else rows)
 
+    def size() -> tuple[None, str]:
+        return None, "a function: what it holds can't be seen"
+
     called = getattr(function, "__qualname__", None) or type(function).__name__
-    return Source("callable", f"the function {called}" if called != "<lambda>" else "the function (a lambda)", ask)
+    name = f"the function {called}" if called != "<lambda>" else "the function (a lambda)"
+    return Source("callable", name, ask, form="function", size=size)

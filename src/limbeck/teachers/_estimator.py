@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError
 from limbeck.teachers._reading import Reading
+from limbeck.teachers._size import dumped_size
 from limbeck.teachers._source import Answers, Source, Task, column_names, columns_by_name, is_frame, to_frame
+from limbeck.teachers._threads import one_job
 
 __all__ = ["estimator_source", "fitting_rows"]
+
+LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost"}
 
 
 def estimator_source(model: Any, *, task: Task | None = None, names: tuple[str, ...] | None = None) -> Source:
@@ -33,7 +39,10 @@ def estimator_source(model: Any, *, task: Task | None = None, names: tuple[str, 
     values_only = columns is None and hasattr(model, "n_features_in_")
 
     def ask(rows: Any) -> Any:
-        return getattr(model, method)(fitting_rows(rows, columns, values_only, names, name))
+        return call(rows)()
+
+    def call(rows: Any) -> Callable[[], Any]:
+        return partial(getattr(model, method), fitting_rows(rows, columns, values_only, names, name))
 
     def own(rows: Any, reading: Reading) -> np.ndarray | None:
         if reading.how == "labels":
@@ -51,6 +60,10 @@ def estimator_source(model: Any, *, task: Task | None = None, names: tuple[str, 
         notes=tuple(notes),
         own=own,
         takes_table=bool(getattr(model, "takes_table", False)),
+        form=LIBRARIES.get(library := type(model).__module__.partition(".")[0], library),
+        size=lambda: dumped_size(model),
+        call=call,
+        one_thread=lambda: one_job(model),
     )
 
 

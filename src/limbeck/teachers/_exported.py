@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from limbeck._core.errors import InputError
 from limbeck.teachers._pt2_archive import DTYPES, Archive, read_archive
 from limbeck.teachers._pt2_graph import check_graph, run_graph
+from limbeck.teachers._size import file_size
 from limbeck.teachers._source import Source
 from limbeck.teachers._torch import single_tensor, tensors_from
 
@@ -81,8 +82,11 @@ def _source(path: Path, prepared: bool) -> Source:
         return single_tensor(tuple(outputs[i] for i in places), name)
 
     def ask(rows: Any) -> torch.Tensor:
-        tensors = tensors_from(rows, name, CPU, inputs[0].dtype, prepared=prepared)
-        return _in_fixed_batches(run, _fitting(tensors, inputs, name), inputs[0].batch)
+        return call(rows)()
+
+    def call(rows: Any) -> Callable[[], torch.Tensor]:
+        tensors = _fitting(tensors_from(rows, name, CPU, inputs[0].dtype, prepared=prepared), inputs, name)
+        return lambda: _in_fixed_batches(run, tensors, inputs[0].batch)
 
     notes = [
         f"read without pickle and run on the CPU: {count} operators, exported by torch {archive.torch_version:.20}"
@@ -96,6 +100,9 @@ def _source(path: Path, prepared: bool) -> Source:
         guard=_no_grad,
         notes=tuple(notes),
         eps=float(torch.finfo(inputs[0].dtype).eps) if inputs[0].dtype.is_floating_point else 1.2e-7,
+        form="torch (.pt2)",
+        size=lambda: file_size(path),
+        call=call,
     )
 
 

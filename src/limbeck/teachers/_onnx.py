@@ -7,14 +7,16 @@ tensor, or with labels and probabilities, the latter as a tensor or as a list of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError, TeacherError, did_you_mean, require
+from limbeck.teachers._size import file_size
 from limbeck.teachers._source import Source, column_names, float_matrix, is_frame, to_frame
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class _File:
     numbers: str | None
     is_zipmap: bool
     classes: tuple[Any, ...] | None
+    beside: tuple[Path, ...] = ()
 
     @property
     def batch(self) -> int | None:
@@ -67,7 +70,20 @@ def onnx_source(path: Path, *, names: tuple[str, ...] | None = None, prepared: b
     file = _open(path)
 
     def ask(rows: Any) -> Any:
-        return _answers(file, _feed(rows, file, names, prepared), file.numbers or file.label)
+        return call(rows)()
+
+    def call(rows: Any) -> Callable[[], Any]:
+        feed = _feed(rows, file, names, prepared)
+        return lambda: _answers(file, feed, file.numbers or file.label)
+
+    @contextmanager
+    def one_thread() -> Iterator[None]:
+        nonlocal file
+        kept, file = file, replace(file, session=_session(path, threads=1))
+        try:
+            yield
+        finally:
+            file = kept
 
     def own(rows: Any, reading: Reading) -> None:
         if file.label is not None and file.numbers is not None:
@@ -87,16 +103,18 @@ def onnx_source(path: Path, *, names: tuple[str, ...] | None = None, prepared: b
         classes=file.classes,
         notes=tuple(notes),
         own=own,
+        form="ONNX",
+        size=lambda: file_size(path, *file.beside),
+        call=call,
+        one_thread=one_thread,
     )
 
 
 def _open(path: Path) -> _File:
-    runtime, onnx = require("onnxruntime", extra="onnx"), require("onnx", extra="onnx")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
+    onnx = require("onnx", extra="onnx")
     name = f"the ONNX file {path.name}"
     try:
-        session = runtime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+        session = _session(path)
         graph = onnx.load(str(path), load_external_data=False).graph
     except Exception as error:  # onnxruntime and protobuf raise classes of their own
         raise InputError(
@@ -120,7 +138,23 @@ def _open(path: Path) -> _File:
         )
     label, numbers = next(iter(labels), None), next(iter(maps + tensors), None)
     classes = _written_classes(onnx, graph) if labels or maps else None
-    return _File(name, session, tuple(session.get_inputs()), label, numbers, bool(maps), classes)
+    inputs = tuple(session.get_inputs())
+    return _File(name, session, inputs, label, numbers, bool(maps), classes, _files_beside(path, graph))
+
+
+def _session(path: Path, threads: int = 0) -> Any:
+    """The file in onnxruntime, on so many threads; 0 is its own choice."""
+    runtime = require("onnxruntime", extra="onnx")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    return runtime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+
+
+def _files_beside(path: Path, graph: Any) -> tuple[Path, ...]:
+    """The files in which the model keeps its numbers, where they are not in its own."""
+    places = {entry.value for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"}
+    return tuple(path.parent / place for place in sorted(places))
 
 
 def _written_classes(onnx: Any, graph: Any) -> tuple[Any, ...] | None:

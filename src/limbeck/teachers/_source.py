@@ -58,6 +58,14 @@ class Source:
         Whether `ask` takes a `Table` as it is.
     eps : float
         The relative precision of the answers.
+    form : str
+        What a person calls such a model: "scikit-learn", "torch", "ONNX", ...
+    size : function or None
+        The bytes that the model takes on disk, or None, and how they were counted, or why not; None where unknown.
+    call : function or None
+        From rows as `ask` takes them, a function of nothing: the library's own call alone, for measuring. None: `ask`.
+    one_thread : function
+        A context in which the model's library uses one thread where the model itself says how many it uses.
     """
 
     kind: str
@@ -71,6 +79,10 @@ class Source:
     own: Callable[[Any, Any], np.ndarray | None] | None = None
     takes_table: bool = False
     eps: float = FLOAT32_EPS
+    form: str = ""
+    size: Callable[[], tuple[int | None, str]] | None = None
+    call: Callable[[Any], Callable[[], Any]] | None = None
+    one_thread: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def native_rows(X: Any) -> Any:

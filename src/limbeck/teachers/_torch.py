@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from limbeck._core.errors import InputError, TeacherError
 from limbeck.teachers._guard import module_kept
 from limbeck.teachers._reading import Reading
+from limbeck.teachers._size import module_size
 from limbeck.teachers._source import Source, float_matrix
 
 __all__ = ["single_tensor", "tensors_from", "torch_source"]
@@ -35,7 +36,11 @@ def torch_source(module: torch.nn.Module, *, prepared: bool = False) -> Source:
     dtype = next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
 
     def ask(rows: Any) -> torch.Tensor:
-        return single_tensor(module(*tensors_from(rows, name, device, dtype, prepared=prepared)), name)
+        return call(rows)()
+
+    def call(rows: Any) -> Callable[[], torch.Tensor]:
+        tensors = tensors_from(rows, name, device, dtype, prepared=prepared)
+        return lambda: single_tensor(module(*tensors), name)
 
     def own(rows: Any, reading: Reading) -> np.ndarray:
         answer = ask(rows)
@@ -61,6 +66,9 @@ def torch_source(module: torch.nn.Module, *, prepared: bool = False) -> Source:
         notes=tuple(notes),
         own=own,
         eps=float(torch.finfo(dtype).eps),
+        form="torch",
+        size=lambda: module_size(module),
+        call=call,
     )
 
 
