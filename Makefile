@@ -36,7 +36,7 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.torch pyproject.toml
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[fast,onnx,optimal,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[fast,onnx,optimal,skops,dev]'
 	touch $@ $(VENV)/.installed
 
 clean:

@@ -79,7 +79,7 @@ def first(rows: Any) -> np.ndarray:
 
 # the model, its options, the rows, the error, and its message
 BAD: dict[str, tuple[Any, dict[str, Any], Any, type[LimbeckError], str]] = {
-    "a number": (3, {}, X, InputError, r"a teacher is a torch module, a \.pt2 or \.onnx file.*got a int: 3"),
+    "a number": (3, {}, X, InputError, r"a teacher is a torch module, a \.pt2, \.onnx or \.skops file.*got a int: 3"),
     "a class": (LinearRegression, {}, X, InputError, "a model is required; got the class LinearRegression"),
     "not fitted": (LinearRegression(), {}, X, InputError, r"LinearRegression is not fitted; call fit\(X, y\) first"),
     "a pickle": ("model.pkl", {}, X, InputError, r"model\.pkl is not opened: \.pkl files are unpickled.*\.pt2.*\.onnx"),
@@ -91,7 +91,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], Any, type[LimbeckError], str]] = {
         InputError,
         r"net\.pt is not opened: \.pt files are unpickled.*torch\.export\.save",
     ),
-    "skops": ("m.skops", {}, X, InputError, r"m\.skops is not opened"),
+    "keras": ("m.keras", {}, X, InputError, r"m\.keras is not opened"),
     "unknown ending": (
         "model.xyz",
         {},

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import limbeck
-from limbeck import _curves, _distill, _rounds
+from limbeck import _curves, _finish, _rounds
 from limbeck._clarity import MEASURES, SIZES, Point, measured, row_losses, size_of, with_stops
 from limbeck._core.errors import InputError, StorageError
 from limbeck.checks import Fidelity, Stability

@@ -21,7 +21,7 @@ def compress(
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(help="The model: a .pt2 or .onnx file, or package.module:name. Absent: one is trained."),
+        typer.Option(help="The model: a .pt2, .onnx or .skops file, or package.module:name. Absent: one is trained."),
     ] = None,
     train: Annotated[bool, typer.Option("--train", help="Train a default network on the rows as the teacher.")] = False,
     budget: Annotated[

@@ -13,7 +13,7 @@ __all__ = ["export"]
 
 def export(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    to: Annotated[str, typer.Option(help="python, sql, c, javascript, latex, mathml or onnx.")],
+    to: Annotated[str, typer.Option(help="python, sql, c, javascript, latex, mathml, onnx or safetensors.")],
     student: Annotated[str | None, typer.Option(help="A student's name; absent: the best that may be used.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file; absent: the standard output.")] = None,
 ) -> None:

@@ -35,13 +35,13 @@ PICKLES = (
     ".pth",
     ".ckpt",
     ".bin",
-    ".skops",
     ".h5",
     ".keras",
 )
 FILES = {
     ".pt2": "a module exported with torch.export.save(torch.export.export(module.eval(), (rows,)), 'teacher.pt2')",
     ".onnx": "a model exported with torch.onnx.export or skl2onnx.to_onnx",
+    ".skops": "a scikit-learn model written with skops.io.dump(model, 'teacher.skops')",
 }
 
 
@@ -63,7 +63,8 @@ def as_teacher(
     ----------
     model : object, path or str
         - a ``torch.nn.Module``, or a path to a ``.pt2`` file of ``torch.export.save``, read without pickle;
-        - a path to an ``.onnx`` file (extra ``onnx``);
+        - a path to an ``.onnx`` file (extra ``onnx``), or to a ``.skops`` file of a scikit-learn model (extra
+          ``skops``);
         - a fitted scikit-learn estimator or pipeline, or any object with `predict` or `predict_proba`;
         - an XGBoost or LightGBM ``Booster``;
         - a function from rows to answers ``(n,)`` or ``(n, k)``;
@@ -145,7 +146,7 @@ def _source(model: Any, task: Task | None, names: tuple[str, ...] | None, prepar
         text = os.fspath(model)
         if isinstance(model, str) and NAME.fullmatch(text) and not Path(text).exists():
             return _named_source(text, task, names, prepared)
-        return _file_source(Path(text), names, prepared)
+        return _file_source(Path(text), task, names, prepared)
     if _is_torch(model):
         from limbeck.teachers._torch import torch_source
 
@@ -159,8 +160,9 @@ def _source(model: Any, task: Task | None, names: tuple[str, ...] | None, prepar
     if callable(model):
         return callable_source(model, names)
     raise InputError(
-        "a teacher is a torch module, a .pt2 or .onnx file, an object with predict or predict_proba, a function of "
-        f"rows, or 'package.module:name'; got a {type(model).__name__}: {' '.join(repr(model).split())[:80]}"
+        "a teacher is a torch module, a .pt2, .onnx or .skops file, an object with predict or predict_proba, a "
+        f"function of rows, or 'package.module:name'; got a {type(model).__name__}: "
+        f"{' '.join(repr(model).split())[:80]}"
     )
 
 
@@ -175,7 +177,7 @@ def _exported_module(model: Any) -> Any:
     return model.module() if type(model).__name__ == "ExportedProgram" else model
 
 
-def _file_source(path: Path, names: tuple[str, ...] | None, prepared: bool) -> Source:
+def _file_source(path: Path, task: Task | None, names: tuple[str, ...] | None, prepared: bool) -> Source:
     """The source for a file; files that would have to be unpickled are refused, with the way out."""
     ending = path.suffix.lower()
     kinds = "; ".join(f"{known}: {what}" for known, what in FILES.items())
@@ -195,6 +197,10 @@ def _file_source(path: Path, names: tuple[str, ...] | None, prepared: bool) -> S
         from limbeck.teachers._onnx import onnx_source
 
         return onnx_source(path, names=names, prepared=prepared)
+    if ending == ".skops":
+        from limbeck.teachers._skops import skops_source
+
+        return skops_source(path, task=task, names=names)
     from limbeck.teachers._exported import exported_source
 
     return exported_source(path, prepared=prepared)
