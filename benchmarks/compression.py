@@ -37,6 +37,7 @@ from limbeck._core.tables import Table
 from limbeck.queries import Marginals, Munge, NaiveBayes, ask, read_answers, stream, tune_munge
 from limbeck.readable import pack
 from limbeck.students import NetworkClassifier
+from limbeck.students._network_fit import batch_size
 from limbeck.teachers import EnsembleSelection
 
 PUBLISHED = {
@@ -67,11 +68,11 @@ class Scale:
     curve_steps: int
     tuning: int
     library: str
-    widths: tuple[int, ...]
+    width: int
 
 
-FULL = Scale(400_000, 100_000, (4_000, 20_000, 100_000, 400_000), 12_000, 5_000, 4_000, "default", (128, 256))
-QUICK = Scale(20_000, 8_000, (4_000, 20_000), 1_500, 800, 1_000, "small", (32, 64))
+FULL = Scale(400_000, 100_000, (4_000, 20_000, 100_000, 400_000), 10_000, 4_000, 4_000, "default", 128)
+QUICK = Scale(20_000, 8_000, (4_000, 20_000), 1_500, 800, 1_000, "small", 64)
 
 
 @dataclass(frozen=True)
@@ -237,19 +238,21 @@ class Run:
                 tried.append((on_select, rmse(model.predict_proba(p.rows("test"))[:, 1], p.truth("test")), str(hidden)))
         return {"rmse": min(tried)[1], "hidden": min(tried)[2]}
 
-    def fit(self, parts: Any, m: int, width: int, steps: int) -> NetworkClassifier:
+    def fit(self, parts: Any, m: int, steps: int) -> NetworkClassifier:
         """A student on `m` queries and the rows, with the ensemble's answers, stopped by its answers to the 1,000."""
         p, own = self.problem, self.cell("ensemble", self.measure_ensemble)["own"]
         soft = {part: np.column_stack([1 - np.array(v), v]) for part, v in own.items()}
         n = m + len(p.train)
         model = NetworkClassifier(
-            (width, width),
-            max_epochs=max(1, math.ceil(steps * batch(n) / n)),
-            learning_rate=0.01,
+            (self.scale.width,) * 3,
+            max_epochs=max(1, math.ceil(steps * batch_size(n) / n)),
+            learning_rate=0.02,
+            weight_decay=0.01,
             embedding_dims="auto",
+            quantize="int8",
             random_state=SEED,
         )
-        weights = np.full(len(p.train), max(1.0, 0.1 * m / len(p.train)))
+        weights = np.full(len(p.train), max(1.0, 0.05 * m / len(p.train)))
         return model.fit(
             p.rows("train"),
             None,
@@ -260,31 +263,23 @@ class Run:
             validation=(p.rows("select"), soft["select"]),
         )
 
+    def test_rmse(self, model: NetworkClassifier) -> float:
+        return rmse(model.predict_proba(self.problem.rows("test"))[:, 1], self.problem.truth("test"))
+
     def point(self, name: str, m: int) -> float:
-        p = self.problem
-        model = self.fit(self.answers(name), m, 128, self.scale.curve_steps)
-        return rmse(model.predict_proba(p.rows("test"))[:, 1], p.truth("test"))
+        return self.test_rmse(self.fit(self.answers(name), m, self.scale.curve_steps))
 
     def student(self) -> dict[str, Any]:
-        """The student of the table: of the widths, the one nearest to the ensemble on the 1,000 rows."""
-        p, parts = self.problem, self.answers("MUNGE")
-        target = np.array(self.cell("ensemble", self.measure_ensemble)["own"]["select"])
-        tried = []
-        for width in self.scale.widths:
-            start = time.perf_counter()
-            model = self.fit(parts, self.scale.queries, width, self.scale.steps)
-            on_select = rmse(model.predict_proba(p.rows("select"))[:, 1], target)
-            test = rmse(model.predict_proba(p.rows("test"))[:, 1], p.truth("test"))
-            tried.append((on_select, test, width, time.perf_counter() - start, model.readable_))
-            say(f"{p.name}: {width} + {width} units, {on_select:.4f} from the ensemble, {test:.4f} from the truth")
-        on_select, test, width, seconds, readable = min(tried, key=lambda one: one[0])
+        start = time.perf_counter()
+        model = self.fit(self.answers("MUNGE"), self.scale.queries, self.scale.steps)
+        seconds = time.perf_counter() - start
+        own = np.array(self.cell("ensemble", self.measure_ensemble)["own"]["select"])
         return {
-            "rmse": test,
-            "width": width,
+            "rmse": self.test_rmse(model),
+            "from_ensemble": rmse(model.predict_proba(self.problem.rows("select"))[:, 1], own),
             "seconds": seconds,
-            "bytes": len(pack(readable)),
-            "widths": [list(one[:3]) for one in tried],
-            "bill": self.bill(readable),
+            "bytes": len(pack(model.readable_)),
+            "bill": self.bill(model.readable_),
         }
 
     def bill(self, readable: Any) -> dict[str, Any]:
@@ -322,12 +317,6 @@ class First:
             take = min(left, len(table))
             yield (table, answers) if take == len(table) else (table.take(np.arange(take)), answers[:take])
             left -= take
-
-
-def batch(n: int) -> int:
-    from limbeck.students._network_fit import batch_size
-
-    return batch_size(n)
 
 
 def clock(start: float) -> str:
@@ -387,7 +376,7 @@ def print_tables(folder: Path, problems: tuple[str, ...]) -> None:
 
 
 def print_curves(whole: dict[str, dict[str, Any]]) -> None:
-    say("\nRMSE against the number of queries, 128 + 128 units\n")
+    say("\nRMSE against the number of queries, a shorter training\n")
     sizes = sorted({int(key.split()[1]) for cells in whole.values() for key in cells if key[-1:].isdigit()})
     say("| problem | queries | " + " | ".join(f"{m:,}" for m in sizes) + " |")
     say("|---|---|" + "---|" * len(sizes))

@@ -48,10 +48,10 @@ from limbeck.queries import Answers, Mixture, Munge, Unlabelled, ask, stream, tu
 from limbeck.readable import Layer, NetworkReadable
 from limbeck.readable._network import design_inputs
 from limbeck.students import NetworkClassifier, NetworkRegressor
+from limbeck.students._network_fit import DEPTH, WIDTHS
 
 __all__ = ["compress"]
 
-WIDTHS = (8, 16, 32, 64, 128, 256)
 STEPS = 10_000
 """About so many steps a fit."""
 TUNING_QUERIES = 5_000
@@ -211,7 +211,8 @@ def _student(setting: Setting, wanted: Budget, quantize: Any, prune: Any, max_ep
     return kind(
         "auto",
         max_epochs=max_epochs if max_epochs is not None else int(np.clip(STEPS / batches, 4, 400)),
-        learning_rate=0.01,
+        learning_rate=0.02,
+        weight_decay=0.01,
         embedding_dims="auto",
         prune=prune,
         quantize=quantize,
@@ -226,7 +227,7 @@ def _quick_widths(setting: Setting, seconds: float) -> tuple[int, ...]:
     row, taken = setting.train.values[:1], dict[int, float]()
     inputs = design_inputs(setting.train.schema)
     for width in WIDTHS:
-        sizes = (len(inputs), width, width, len(setting.names))
+        sizes = (len(inputs), *(width,) * DEPTH, len(setting.names))
         layers = tuple(Layer(np.ones((a, b)), np.zeros(b)) for a, b in itertools.pairwise(sizes))
         blank = NetworkReadable(
             setting.train.schema,
@@ -239,7 +240,7 @@ def _quick_widths(setting: Setting, seconds: float) -> tuple[int, ...]:
     quick = tuple(width for width, time_ in taken.items() if time_ <= seconds)
     if not quick:
         raise InputError(
-            f"a network of {WIDTHS[0]} + {WIDTHS[0]} units takes {taken[WIDTHS[0]] * 1e6:.0f} us for one row here, "
+            f"a network of {DEPTH} x {WIDTHS[0]} units takes {taken[WIDTHS[0]] * 1e6:.0f} us for one row here, "
             f"more than the budget of {seconds * 1e6:.3g} us; allow more, or export it to C and measure there"
         )
     return quick

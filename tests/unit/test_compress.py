@@ -140,7 +140,7 @@ def test_a_budget_of_time_leaves_the_quick_widths(monkeypatch: pytest.MonkeyPatc
     result = limbeck.compress(Rich(), X, budget="20us", **QUICK)
     assert [len(one.readable.layers[0].bias) for one in result["network"].alternatives] == [8, 16]
     with pytest.raises(
-        InputError, match=r"a network of 8 \+ 8 units takes 8 us for one row here, more than the budget of 1"
+        InputError, match=r"a network of 3 x 8 units takes 8 us for one row here, more than the budget of 1"
     ):
         limbeck.compress(Rich(), X, budget="1us", **QUICK)
 

@@ -38,7 +38,7 @@ from limbeck._core.seeds import RandomState
 from limbeck._core.tables import Rows, Table
 from limbeck.readable._network import ACTIVATIONS
 from limbeck.students._fitting import TrainingRows, read_classification, read_regression
-from limbeck.students._network_fit import WIDTHS, Options, batch_size, fit_network
+from limbeck.students._network_fit import DEPTH, WIDTHS, Options, batch_size, fit_network
 from limbeck.students._predicting import StudentClassifier, StudentRegressor
 
 __all__ = ["NetworkClassifier", "NetworkRegressor"]
@@ -133,7 +133,7 @@ def _read_validation(rows: TrainingRows, validation: Any) -> tuple[Table, np.nda
 def _expected_seconds(n: int, d: int, k: int, max_epochs: int, sizes: Any, widths: Any = ()) -> float:
     """About how long a fit takes on one core: a step costs its overhead and its products."""
     if isinstance(sizes, str) and sizes == "auto":
-        return sum(_expected_seconds(n, d, k, max_epochs, (width, width)) for width in widths)
+        return sum(_expected_seconds(n, d, k, max_epochs, (width,) * DEPTH) for width in widths)
     units = (d, *_checked_sizes(sizes), k)
     products = sum(a * b for a, b in itertools.pairwise(units))
     steps = max_epochs * math.ceil(max(n, 1) / batch_size(n))
@@ -146,7 +146,7 @@ class NetworkRegressor(StudentRegressor):
     Parameters
     ----------
     hidden_layer_sizes : sequence of int, or "auto"
-        The units of each hidden layer; an empty one makes a linear model. With "auto" two layers of each of `widths`
+        The units of each hidden layer; an empty one makes a linear model. With "auto" three layers of each of `widths`
         are fitted, and the smallest kept whose answers on the validation rows are within one (paired) standard
         error of the best's; all of them are in `front_`.
     activation : {"relu", "tanh"}
@@ -267,7 +267,7 @@ class NetworkClassifier(StudentClassifier):
     Parameters
     ----------
     hidden_layer_sizes : sequence of int, or "auto"
-        The units of each hidden layer; an empty one makes a linear model. With "auto" two layers of each of `widths`
+        The units of each hidden layer; an empty one makes a linear model. With "auto" three layers of each of `widths`
         are fitted, and the smallest kept whose answers on the validation rows are within one (paired) standard
         error of the best's; all of them are in `front_`.
     activation : {"relu", "tanh"}

@@ -45,7 +45,9 @@ __all__ = ["FittedNetwork", "Options", "fit_network"]
 VALIDATION_ROWS = 200
 """From so many different rows on, a tenth of them is held out to stop by."""
 WIDTHS = (8, 16, 32, 64, 128, 256)
-"""What is tried unless told otherwise: two hidden layers of so many units."""
+"""What is tried unless told otherwise: `DEPTH` hidden layers of so many units."""
+DEPTH = 3
+"""Of two, three and four layers of 128 units, three came nearest to an ensemble of trees for their size (Covertype)."""
 MANY_LEVELS = 8
 """From so many levels on, a column is embedded where `embedding_dims` is "auto"."""
 CHECKED_ROWS = 20_000
@@ -224,7 +226,7 @@ def _search(
     complete = True
     for width in _widths(rows, plan, options):
         try:
-            trained = _train(rows, plan, options, (width, width), seed, stream, held, _named(report, width))
+            trained = _train(rows, plan, options, (width,) * DEPTH, seed, stream, held, _named(report, width))
         except KeyboardInterrupt:
             if not found:
                 raise
@@ -246,7 +248,7 @@ def _search(
 def _named(report: Report | None, width: int) -> Report | None:
     if report is None:
         return None
-    return lambda what, done, total: report(f"{what} of {width} + {width} units", done, total)
+    return lambda what, done, total: report(f"{what} of {DEPTH} x {width} units", done, total)
 
 
 def _smallest_as_good(losses: list[np.ndarray]) -> int:
@@ -288,7 +290,7 @@ def _size_of(rows: TrainingRows, plan: _Inputs, options: Options, width: int) ->
     def drawn(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(np.float32).astype(np.float64)
 
-    sizes = (plan.width, width, width, rows.targets.shape[1])
+    sizes = (plan.width, *(width,) * DEPTH, rows.targets.shape[1])
     layers: list[Layer] = []
     for a, b in itertools.pairwise(sizes):
         weight = drawn(a, b)
