@@ -171,6 +171,8 @@ def compress(
         if queries is None:
             setting = replace(setting, queries=_tuned(setting, parts, folder, n_jobs, report))
         asked = _ask(setting, parts, unlabelled, folder, report)
+        if checks is None:
+            record["notes"].append("stability (RC004) is not judged: the student is not distilled again on resamples")
         record["data"].update(query_rows=asked.rows, query_source=repr(setting.queries))
         record = {**record, "created": started, "compression": _described(wanted, asked, quantize, prune)}
         return _fit_and_finish(setting, record, parts, student, asked, report, bill=bill)

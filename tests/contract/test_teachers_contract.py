@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.compose import make_column_transformer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from limbeck._core.tables import Table
-from limbeck.teachers import Teacher, as_teacher
+from limbeck.teachers import EnsembleSelection, EnsembleSelectionRegressor, Teacher, as_teacher
 from limbeck.training import train_default
 
 RNG = np.random.default_rng(0)
@@ -197,6 +197,25 @@ def sklearn_fitted_on_values(folder: Path) -> Made:
     return Made(model, lambda rows: model.predict_proba(rows.to_numpy()), frame, *ABC)
 
 
+def skops_pipeline_over_strings(folder: Path) -> Made:
+    skops = pytest.importorskip("skops.io")
+    model, path = pipeline(), folder / "pipeline.skops"
+    skops.dump(model, path)
+    return Made(path, model.predict_proba, MIXED, "classification", ("a", "b", "c"))
+
+
+def ensemble_selected_for_classes(folder: Path) -> Made:
+    library = [("line", LogisticRegression()), ("tree", DecisionTreeClassifier(max_depth=3))]
+    model = EnsembleSelection(library, n_bags=2, random_state=0).fit(MIXED, LABELS)
+    return Made(model, model.predict_proba, MIXED, *ABC)
+
+
+def ensemble_selected_for_quantities(folder: Path) -> Made:
+    library = [("line", LinearRegression()), ("ridge", Ridge())]
+    model = EnsembleSelectionRegressor(library, n_bags=2, random_state=0).fit(X, X[:, 0] - X[:, 1])
+    return Made(model, lambda rows: model.predict(rows)[:, None])
+
+
 ABC = ("classification", ("a", "b", "c"))
 
 
@@ -300,6 +319,9 @@ KINDS = [
     sklearn_several_outputs,
     sklearn_labels_only,
     sklearn_fitted_on_values,
+    skops_pipeline_over_strings,
+    ensemble_selected_for_classes,
+    ensemble_selected_for_quantities,
     xgboost_classifier,
     xgboost_booster,
     lightgbm_regressor,

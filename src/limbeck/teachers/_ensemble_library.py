@@ -198,7 +198,7 @@ def _gradient_boosting(schema: Schema, classify: bool) -> Iterator[Member]:
         (6, 0.03, 300, 1.3),
         (6, 0.1, 300, 1.5),
         (None, 0.05, 200, 1.0),
-        (None, 0.03, 500, 2.2),
+        (None, 0.05, 400, 2.0),
     ]
     for depth, rate, trees, seconds in settings:
         family = "boosted stumps" if depth == 1 else "gradient boosting"
