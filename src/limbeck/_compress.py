@@ -48,7 +48,7 @@ from limbeck.queries import Answers, Mixture, Munge, Unlabelled, ask, stream, tu
 from limbeck.readable import Layer, NetworkReadable
 from limbeck.readable._network import design_inputs
 from limbeck.students import NetworkClassifier, NetworkRegressor
-from limbeck.students._network_fit import DEPTH, WIDTHS
+from limbeck.students._network_fit import DEPTH, WIDTHS, batch_size
 
 __all__ = ["compress"]
 
@@ -208,7 +208,7 @@ def _student(setting: Setting, wanted: Budget, quantize: Any, prune: Any, max_ep
     """The unfitted student, its widths those that are quick enough."""
     kind = NetworkClassifier if setting.is_classification else NetworkRegressor
     n = setting.n_queries + len(setting.train)
-    batches = max(1, n // 1_024)
+    batches = -(-n // batch_size(n))
     widths = WIDTHS if wanted.seconds is None else _quick_widths(setting, wanted.seconds)
     return kind(
         "auto",

@@ -56,7 +56,8 @@ def distill(
     Parameters
     ----------
     teacher : Teacher, model, callable, path, or None
-        Anything that `as_teacher` takes. With None, a default network is trained on the rows and `y`.
+        Anything that `as_teacher` takes. With None, a default network is trained on the rows and `y`; an estimator
+        that is not fitted yet is fitted on the training rows (`limbeck.teachers.EnsembleSelection()`, for instance).
     X : rows
         ``(n, d)``: an array, a pandas, Polars or Arrow frame, or a CSV or Parquet path; at least 20 rows.
     y : array, or name(s) of columns of `X`, optional

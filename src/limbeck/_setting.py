@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from limbeck._core.errors import InputError
+from limbeck._core.errors import InputError, LimbeckError, TeacherError
 from limbeck._core.images import image_shape
 from limbeck._core.progress import Report
 from limbeck._core.seeds import RandomState, draw_seeds
@@ -21,6 +21,7 @@ from limbeck._truth import Truth, read_truth, split_target
 from limbeck.checks import DEFAULT_CHECKS, Case, Finding, Stability
 from limbeck.queries import Munge
 from limbeck.teachers import Teacher, as_teacher
+from limbeck.teachers._estimator import is_unfitted
 
 __all__ = ["Check", "Setting", "prepare"]
 
@@ -92,6 +93,9 @@ def prepare(
     named = {"name": "the default network"} if teacher is None else {}
     if teacher is None:
         teacher = _train_default(train, truth, train_index, seeds["teacher"], report)
+    elif is_unfitted(teacher):
+        teacher = _fitted(teacher, train, truth, train_index, seeds["teacher"], report)
+        notes = [f"{type(teacher).__name__} was fitted on the training rows of this run; held-out rows are new to it"]
     wrapped = as_teacher(teacher, task, classes, rows=train, y=None if truth is None else truth.values)  # type: ignore[arg-type]
     truth_rows = None if truth is None else truth.of(wrapped.classes, wrapped.n_outputs)
     report("asking the teacher", 0, 1)
@@ -159,6 +163,32 @@ def _train_default(train: Table, truth: Truth | None, index: np.ndarray, seed: i
     return train_default(
         train, truth.values[index], truth.task, classes=truth.classes, random_state=seed, progress=report
     )
+
+
+def _fitted(estimator: Any, train: Table, truth: Truth | None, index: np.ndarray, seed: int, report: Report) -> Any:
+    """A copy of the estimator, fitted on the training rows."""
+    from sklearn.base import clone
+
+    name = type(estimator).__name__
+    if truth is None:
+        raise InputError(f"{name} is not fitted, and there is no y to fit it on; call fit(X, y) first, or give y")
+    model = clone(estimator)
+    given = model.get_params(deep=False)
+    if given.get("random_state", 0) is None:
+        model.set_params(random_state=seed)
+    if given.get("progress", True) is False:
+        model.set_params(progress=report)
+    values = truth.values[index]
+    rows = train if getattr(model, "takes_table", False) else train.native()
+    report(f"fitting {name}", 0, 1)
+    try:
+        model.fit(rows, values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values)
+    except LimbeckError:
+        raise
+    except Exception as error:
+        raise TeacherError(f"{name} could not be fitted: {type(error).__name__}: {str(error)[:300]}") from error
+    report(f"fitting {name}", 1, 1)
+    return model.set_params(progress=False) if given.get("progress", True) is False else model
 
 
 def _record(

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from limbeck.cli import main
 from limbeck.cli._rows import NamedRows, sampled
+from running_cli import limbeck
 
 QUICK = ["--students", "tree", "--queries", "300", "--jobs", "1", "--quiet"]
-
-
-@dataclass(frozen=True)
-class Ran:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def limbeck(*arguments: str, cwd: Path) -> Ran:
-    """The command in this process: what a shell would see."""
-    out, err = io.StringIO(), io.StringIO()
-    code: object = 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.chdir(cwd)
-        patch.setattr(sys, "argv", ["limbeck", *arguments])
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-    return Ran(int(code or 0), out.getvalue(), err.getvalue())  # type: ignore[call-overload]
 
 
 def process(*arguments: str, cwd: Path, start: list[str]) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 import limbeck
 from limbeck._budget import Budget, read_budget
@@ -220,3 +222,36 @@ def test_an_interruption_keeps_the_widths_that_are_done(monkeypatch: pytest.Monk
     assert not result.complete
     assert len(result["network"].alternatives) == 2
     assert result["network"].finding("RC001") is not None
+
+
+def test_an_estimator_that_is_not_fitted_is_fitted_on_the_training_rows() -> None:
+    from limbeck.teachers import EnsembleSelection
+
+    library = [("tree", DecisionTreeClassifier(max_depth=4)), ("line", LogisticRegression())]
+    given = EnsembleSelection(library, n_bags=2)
+    y = np.where(Rich().predict_proba(X)[:, 1] > 0.5, "yes", "no")
+    result = limbeck.compress(given, X, y, **{**QUICK, "checks": (limbeck.checks.Fidelity(),)})
+    assert not hasattr(given, "classes_")
+    assert "EnsembleSelection was fitted on the training rows" in result.run["notes"][0]
+    assert result.run["teacher"]["classes"] == ["no", "yes"]
+    assert result["network"].fidelity > 0.85
+
+
+def test_held_out_rows_are_not_among_those_it_is_fitted_on() -> None:
+    seen: list[int] = []
+
+    class Watching(LinearRegression):
+        def fit(self, rows: Any, y: Any, sample_weight: Any = None) -> Any:
+            seen.append(len(rows))
+            return super().fit(rows, y, sample_weight)
+
+    numbers = X[["age", "wage"]]
+    limbeck.compress(Watching(), numbers, numbers["age"] * 2.0, **QUICK)
+    assert seen == [450]
+    with pytest.raises(InputError, match="Watching is not fitted, and there is no y to fit it on"):
+        limbeck.compress(Watching(), numbers, **QUICK)
+
+
+def test_an_estimator_that_can_not_be_fitted_says_why() -> None:
+    with pytest.raises(TeacherError, match=r"LogisticRegression could not be fitted: ValueError: .*convert string"):
+        limbeck.compress(LogisticRegression(), X, np.where(X["age"] > 40, "old", "young"), **QUICK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ def compress(
         typer.Option(help="The model: a .pt2, .onnx or .skops file, or package.module:name. Absent: one is trained."),
     ] = None,
     train: Annotated[bool, typer.Option("--train", help="Train a default network on the rows as the teacher.")] = False,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Select an ensemble from about 60 models as the teacher (minutes).")
+    ] = False,
     budget: Annotated[
         str | None,
         typer.Option(help="The most it may take: a size such as 300KB, or the time for one row such as 50us."),
@@ -39,6 +42,9 @@ def compress(
     source: Annotated[
         str | None,
         typer.Option("--query-source", help="munge, marginals, naive_bayes or shifts; absent: munge, p and s chosen."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the queries; absent: about 10,000 steps in all.", min=1)
     ] = None,
     unlabelled: Annotated[str | None, typer.Option(help="A file of real rows without labels, asked first.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.", min=0)] = 0,
@@ -59,15 +65,18 @@ def compress(
 ) -> None:
     """Compress a trained model into one small network, and measure what both cost to store and to ask."""
     from limbeck import compress as run
+    from limbeck._core.errors import InputError
     from limbeck.cli._rows import read_rows, sampled
 
     rows = read_rows(data, target=names_in(target), drop=names_in(drop), missing=missing)
     if max_rows is not None:
         rows = sampled(rows, max_rows, seed)
+    if ensemble and (train or teacher is not None):
+        raise InputError("--ensemble makes a teacher of its own; leave out --teacher and --train")
     refuse_teacher(teacher, train, task, rows)
     more = None if unlabelled is None else read_rows(unlabelled, target=[], drop=[], missing=missing).frame
     result = run(
-        teacher,
+        _selected(rows.frame[rows.target[0]], rows.task or task, jobs) if ensemble else teacher,
         rows.frame,
         rows.truth,
         budget=budget,
@@ -76,6 +85,7 @@ def compress(
         queries=None if source is None else source_named(source),
         n_queries=queries,
         unlabelled=more,
+        max_epochs=epochs,
         answers=answers if answers is not None else out.with_name(f"{out.name}.answers"),
         task=task or rows.task,
         classes=names_in(classes) or None,
@@ -84,3 +94,12 @@ def compress(
         progress=not (quiet or as_json),
     )
     conclude(result, rows, out, as_json=as_json)
+
+
+def _selected(target: Any, task: str | None, jobs: int) -> Any:
+    """An ensemble that is yet to be selected, of the kind that the target calls for."""
+    from limbeck._core.targets import infer_task, read_target
+    from limbeck.teachers import EnsembleSelection, EnsembleSelectionRegressor
+
+    kind = task or infer_task(read_target(target))
+    return (EnsembleSelection if kind == "classification" else EnsembleSelectionRegressor)(n_jobs=jobs)

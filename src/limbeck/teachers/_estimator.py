@@ -14,7 +14,7 @@ from limbeck.teachers._size import dumped_size
 from limbeck.teachers._source import Answers, Source, Task, column_names, columns_by_name, is_frame, to_frame
 from limbeck.teachers._threads import one_job
 
-__all__ = ["estimator_source", "fitting_rows"]
+__all__ = ["estimator_source", "fitting_rows", "is_unfitted"]
 
 LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost"}
 
@@ -67,18 +67,25 @@ def estimator_source(model: Any, *, task: Task | None = None, names: tuple[str, 
     )
 
 
-def _refuse_unfitted(model: Any, name: str) -> None:
-    if not hasattr(model, "get_params") or not hasattr(model, "fit"):
-        return
+def is_unfitted(model: Any) -> bool:
+    """True for a scikit-learn estimator on which ``fit`` was not called."""
+    if isinstance(model, type) or not hasattr(model, "get_params") or not hasattr(model, "fit"):
+        return False
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
     try:
         check_is_fitted(model)
     except NotFittedError:
-        raise InputError(f"{name} is not fitted; call fit(X, y) first") from None
+        return True
     except TypeError:
-        return
+        return False
+    return False
+
+
+def _refuse_unfitted(model: Any, name: str) -> None:
+    if is_unfitted(model):
+        raise InputError(f"{name} is not fitted; call fit(X, y) first")
 
 
 def _classes(model: Any, name: str) -> tuple[Any, ...] | None:
