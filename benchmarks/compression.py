@@ -14,6 +14,7 @@ queries.
     make bench NAME=compression ARGS="--problems adult,heart"         # several processes may share the work
     make bench NAME=compression ARGS="--quick --problems heart"       # two minutes, to see that it runs
     make bench NAME=compression ARGS="--table"                        # only print what is there
+    make bench NAME=compression ARGS="--stream 2000000"               # memory of training on rows that lie on disk
 
 Queries and answers lie under ``runs/bench/compression``, every finished cell in a journal there.
 """
@@ -36,7 +37,7 @@ from limbeck._core.journal import Journal
 from limbeck._core.tables import Table
 from limbeck.queries import Marginals, Munge, NaiveBayes, ask, read_answers, stream, tune_munge
 from limbeck.readable import pack
-from limbeck.students import NetworkClassifier
+from limbeck.students import NetworkClassifier, NetworkRegressor
 from limbeck.students._network_fit import batch_size
 from limbeck.teachers import EnsembleSelection
 
@@ -323,6 +324,28 @@ def clock(start: float) -> str:
     return f"({time.perf_counter() - start:.0f} s)"
 
 
+# Bounded memory
+
+
+def measure_stream(rows: int, folder: Path) -> None:
+    """The peak of the process's memory while a network is trained on `rows` answered queries that lie on disk."""
+    import resource
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+    X = np.random.default_rng(0).normal(size=(4_000, 20))
+    queries = stream(Munge(), X, rows, SEED)
+    start = time.perf_counter()
+    answers = ask(queries, lambda rows: np.sin(rows[:, 0]) * rows[:, 1] + rows[:, 2], folder / f"stream_{rows}")
+    whole = 8e-6 * 21 * rows
+    say(f"{rows:,} rows of 20 numbers answered {clock(start)}, peak {peak():,.0f} MB; all at once {whole:,.0f} MB")
+    before, start = peak(), time.perf_counter()
+    model = NetworkRegressor((64, 64), max_epochs=2, random_state=SEED)
+    model.fit(X, np.sin(X[:, 0]) * X[:, 1] + X[:, 2], stream=answers)
+    say(f"two passes over all of them {clock(start)}, peak {peak():,.0f} MB, {peak() - before:,.0f} more than before")
+
+
 # The tables
 
 
@@ -451,7 +474,11 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/bench"), help="the folder of the journal and the answers"
     )
+    parser.add_argument("--stream", type=int, help="only the memory that so many rows on disk take in training")
     given = parser.parse_args()
+    if given.stream:
+        measure_stream(given.stream, given.out / "compression_stream")
+        return
     problems = tuple(given.problems.split(","))
     folder = given.out / ("compression_quick" if given.quick else "compression")
     if not given.table:

@@ -279,7 +279,7 @@ class _Asking:
         )
 
     def _plan(self, finished: set[int]) -> str:
-        there, each = sum(self.stream.size(i) for i in finished), self.probe.seconds_a_row
+        there, each = sum(self.stream.size(i) for i in finished), self.probe.seconds_more
         left, layout, disk = self.stream.rows - there, self.shards.layout, ""
         have = f", {there:,} are there" if there else ""
         if isinstance(self.shards, Folder):

@@ -32,11 +32,15 @@ RANDOM = 1e-4
 
 @dataclass(frozen=True)
 class Probe:
-    """What is known of a teacher by asking it for a few rows."""
+    """What is known of a teacher by asking it for a few rows.
+
+    `seconds_a_row` is that of the probe's few rows; `seconds_more` is what a further row in the same call takes.
+    """
 
     answers: np.ndarray
     asked: int
     seconds_a_row: float
+    seconds_more: float
     name: str
     classes: tuple[Any, ...] | None
 
@@ -55,15 +59,18 @@ def probe_teacher(table: Table, teacher: Any, count: int | None = None) -> Probe
     asked = few = len(rows) if count or unverified else min(FEW, len(rows))
     start = time.perf_counter()
     answers = answer(teacher, rows.take(np.arange(few)))
-    seconds = (time.perf_counter() - start) / few
+    took = time.perf_counter() - start
+    seconds = each = took / few
     if not count and not unverified:
         more = int(np.clip(CHUNK_S / max(seconds, 1e-9), 1, len(rows)))
         start = time.perf_counter()
         again = answer(teacher, rows.take(np.arange(more)), answers.shape[1])
-        seconds = (time.perf_counter() - start) / more
+        took_more = time.perf_counter() - start
+        seconds = took_more / more
+        each = seconds if more <= few else float(np.clip((took_more - took) / (more - few), seconds / 100, seconds))
         _refuse_random(answers, again)
         asked, answers = asked + more, again if more > few else answers
-    return Probe(answers, asked, seconds, _name(teacher), _classes(teacher, answers.shape[1]))
+    return Probe(answers, asked, seconds, each, _name(teacher), _classes(teacher, answers.shape[1]))
 
 
 def _refuse_random(answers: np.ndarray, again: np.ndarray) -> None:
