@@ -93,6 +93,8 @@ def test_the_smallest_width_within_one_paired_standard_error_is_taken() -> None:
     assert _smallest_as_good(losses) == 1
     assert _smallest_as_good([losses[0], shared + 0.01, shared]) == 2
     assert _smallest_as_good([shared, shared + 0.5]) == 0
+    assert _smallest_as_good([shared + 0.01, shared], variance=20.0) == 0
+    assert _smallest_as_good([shared + 0.01, shared], variance=5.0) == 1
 
 
 def test_a_width_is_found_by_validation() -> None:

@@ -147,8 +147,8 @@ class NetworkRegressor(StudentRegressor):
     ----------
     hidden_layer_sizes : sequence of int, or "auto"
         The units of each hidden layer; an empty one makes a linear model. With "auto" three layers of each of `widths`
-        are fitted, and the smallest kept whose answers on the validation rows are within one (paired) standard
-        error of the best's; all of them are in `front_`.
+        are fitted, and the smallest kept whose answers on the validation rows are as good as the best's (within
+        one paired standard error, or a thousandth of R2); all of them are in `front_`.
     activation : {"relu", "tanh"}
     max_epochs : int
         The most passes over the rows; training stops earlier where a quarter of them brings nothing.
@@ -268,8 +268,8 @@ class NetworkClassifier(StudentClassifier):
     ----------
     hidden_layer_sizes : sequence of int, or "auto"
         The units of each hidden layer; an empty one makes a linear model. With "auto" three layers of each of `widths`
-        are fitted, and the smallest kept whose answers on the validation rows are within one (paired) standard
-        error of the best's; all of them are in `front_`.
+        are fitted, and the smallest kept whose answers on the validation rows are as good as the best's (within
+        one paired standard error, or a thousandth of R2); all of them are in `front_`.
     activation : {"relu", "tanh"}
     max_epochs : int
         The most passes over the rows; training stops earlier where a quarter of them brings nothing.

@@ -11,7 +11,8 @@ Departures
 - A column of many levels may enter as an embedding of a few numbers a level (the paper's failure case is such a table).
 - Widths are compared on the teacher's answers to validation rows by the squared error that the paper reports, and the
   standard error is that of the *paired* difference to the best width: with the unpaired one nearly every width would
-  be as good as the best.
+  be as good as the best. A width that costs less than a thousandth of R2 is as good, too: where all are nearly
+  exact, the difference is smaller than anybody cares about.
 - Equal rows are merged first: a row of weight 3 is exactly a row that comes three times, in any order.
 
 Cost
@@ -50,6 +51,8 @@ DEPTH = 3
 """Of two, three and four layers of 128 units, three came nearest to an ensemble of trees for their size (Covertype)."""
 MANY_LEVELS = 8
 """From so many levels on, a column is embedded where `embedding_dims` is "auto"."""
+TOLERANCE = 1e-3
+"""What a smaller network may cost and still be as good as the best: a thousandth of the answers' variance (R2)."""
 CHECKED_ROWS = 20_000
 """On at most so many rows rounding is checked."""
 
@@ -238,7 +241,7 @@ def _search(
             found.append((readable, losses, trained.history))
     if not found:
         raise _too_small(options.max_bytes)
-    chosen = _smallest_as_good([losses for _, losses, _ in found])
+    chosen = _smallest_as_good([losses for _, losses, _ in found], float(validation[1].var(axis=0).mean()))
     front = tuple(
         Member(readable, readable.complexity, -float(np.sqrt(losses.mean()))) for readable, losses, _ in found
     )
@@ -251,12 +254,15 @@ def _named(report: Report | None, width: int) -> Report | None:
     return lambda what, done, total: report(f"{what} of {DEPTH} x {width} units", done, total)
 
 
-def _smallest_as_good(losses: list[np.ndarray]) -> int:
-    """The first of the lists, smallest network first, whose mean is within one paired standard error of the least."""
+def _smallest_as_good(losses: list[np.ndarray], variance: float = 0.0) -> int:
+    """The first of the lists, smallest network first, whose mean is as good as the least.
+
+    That is, within one paired standard error of it, or above it by less than `TOLERANCE` of the answers' variance.
+    """
     best = int(np.argmin([each.mean() for each in losses]))
     for i, each in enumerate(losses):
         gap = each - losses[best]
-        if gap.mean() <= gap.std() / math.sqrt(len(gap)):
+        if gap.mean() <= max(gap.std() / math.sqrt(len(gap)), TOLERANCE * variance):
             return i
     return best
 
