@@ -23,7 +23,14 @@ JOBS = np.array([f"job {i}" for i in range(9)], dtype=object)
 X = pd.DataFrame(
     {"age": RNG.uniform(20, 60, 600), "wage": RNG.normal(3, 1, 600), "job": JOBS[RNG.integers(9, size=600)]}
 )
-QUICK: dict[str, Any] = {"n_queries": 3_000, "max_epochs": 12, "random_state": 0, "bill": False, "checks": ()}
+QUICK: dict[str, Any] = {
+    "n_queries": 1_500,
+    "max_epochs": 6,
+    "budget": "5KB",
+    "random_state": 0,
+    "bill": False,
+    "checks": (),
+}
 
 
 class Rich:
@@ -43,7 +50,7 @@ class Rich:
 
 @pytest.fixture(scope="module")
 def whole() -> limbeck.Distillation:
-    settings = {key: value for key, value in QUICK.items() if key not in ("bill", "checks")}
+    settings = {"n_queries": 3_000, "max_epochs": 12, "random_state": 0}
     y = np.where(Rich().predict_proba(X)[:, 1] > 0.5, "yes", "no")
     return limbeck.compress(Rich(), X, y, budget="30KB", **settings)
 
@@ -95,11 +102,11 @@ def test_no_row_is_asked_twice_and_the_next_student_asks_nothing_more(tmp_path: 
     folder = tmp_path / "answers"
     first, second = Rich(), Rich()
     one = limbeck.compress(first, X, answers=folder, **QUICK)
-    assert read_answers(folder).rows == 3_000
+    assert read_answers(folder).rows == 1_500
     two = limbeck.compress(second, X, answers=folder, quantize="int8", **QUICK)
     assert two.run["compression"]["asked"] == 0
     assert two.run["compression"]["reused"] == one.run["compression"]["asked"] + one.run["compression"]["repeated"]
-    assert second.asked < first.asked - 2_500
+    assert second.asked < first.asked - 1_200
     assert all(layer.scale is not None for layer in two["network"].readable.layers)
     with pytest.raises(StorageError, match="seed"):
         limbeck.compress(Rich(), X, answers=folder, **{**QUICK, "random_state": 1})
@@ -139,12 +146,12 @@ def test_a_budget_of_time_leaves_the_quick_widths(monkeypatch: pytest.MonkeyPatc
     from limbeck import _compress
 
     monkeypatch.setattr(_compress, "median_seconds", lambda call, seconds: (len(call.args[0].layers[0].bias) * 1e-6, 3))
-    result = limbeck.compress(Rich(), X, budget="20us", **QUICK)
+    result = limbeck.compress(Rich(), X, **{**QUICK, "budget": "20us"})
     assert [len(one.readable.layers[0].bias) for one in result["network"].alternatives] == [8, 16]
     with pytest.raises(
         InputError, match=r"a network of 3 x 8 units takes 8 us for one row here, more than the budget of 1"
     ):
-        limbeck.compress(Rich(), X, budget="1us", **QUICK)
+        limbeck.compress(Rich(), X, **{**QUICK, "budget": "1us"})
 
 
 @pytest.mark.parametrize(
@@ -196,8 +203,8 @@ def test_a_teacher_that_fails_half_way_loses_nothing(tmp_path: Path) -> None:
             return super().predict_proba(rows)
 
     with pytest.raises(TeacherError, match="out of credit"):
-        limbeck.compress(Failing(), X, answers=tmp_path / "answers", **{**QUICK, "n_queries": 12_000})
-    whole = limbeck.compress(Rich(), X, answers=tmp_path / "answers", **{**QUICK, "n_queries": 12_000})
+        limbeck.compress(Failing(), X, answers=tmp_path / "answers", **{**QUICK, "n_queries": 11_000})
+    whole = limbeck.compress(Rich(), X, answers=tmp_path / "answers", **{**QUICK, "n_queries": 11_000})
     assert whole.run["compression"]["reused"] > 0
 
 
@@ -218,7 +225,7 @@ def test_an_interruption_keeps_the_widths_that_are_done(monkeypatch: pytest.Monk
         return real(*args, **given)
 
     monkeypatch.setattr(_network_fit, "fit_mlp", cut)
-    result = limbeck.compress(Rich(), X, **{**QUICK, "checks": (limbeck.checks.Fidelity(),)})
+    result = limbeck.compress(Rich(), X, **{**QUICK, "budget": None, "checks": (limbeck.checks.Fidelity(),)})
     assert not result.complete
     assert len(result["network"].alternatives) == 2
     assert result["network"].finding("RC001") is not None
