@@ -388,15 +388,44 @@ def mixed_classification(names: Sequence[str] = ("low", "middle", "high")) -> Ru
     return make_run(readables, findings=findings)
 
 
+def entry(name: str, form: str, size: Any, one: Any, many: Any, memory: Any = 3_000_000, note: Any = None) -> Any:
+    """A line of a bill."""
+    return {
+        "name": name,
+        "form": form,
+        "bytes": size,
+        "bytes_of": "its file",
+        "rows_per_second_1": None,
+        "rows_per_second_10000": 1e7 / many if isinstance(many, float) and many else None,
+        "microseconds_1": one,
+        "milliseconds_10000": many,
+        "peak_bytes": memory,
+        "note": note,
+    }
+
+
+def bill(*entries: Any) -> dict[str, Any]:
+    """A bill as a run holds it."""
+    found = entries or (
+        entry("teacher", "scikit-learn", 6_024_000, 21_400.0, 76.7, 80_000_000),
+        entry("network", "NumPy", 2_000, 20.0, 38.0),
+        entry("network", "C, compiled (gcc -O3)", 14_200, 0.7, 1.1, 20_000, "called from Python"),
+        entry("tree", "NumPy", 9_000_000, 42_800.0, 76.7, None),
+    )
+    ratios = [{"name": "network", "form": "NumPy", "smaller": 3012.0, "faster_1": 1070.0, "faster_10000": 0.5}]
+    head = {"rows": 10_000, "columns": 5, "threads": 1, "machine": "a machine, 8 cores"}
+    return {**head, "entries": list(found), "ratios": ratios}
+
+
 def several_outputs() -> RunDocuments:
-    """Three regression outputs."""
+    """Three regression outputs, and a bill."""
     names = ("height", "width", "weight")
     readables: dict[str, Readable] = {
         "tree": grown_tree(MIXED, names, "regression", 3),
         "formula": formula(MIXED, names),
         "network": small_network(MIXED, names, "regression", (4, 4)),
     }
-    return make_run(readables, target_names=list(names))
+    return make_run(readables, target_names=list(names), bill=bill())
 
 
 def hostile() -> RunDocuments:

@@ -16,35 +16,8 @@ from limbeck.report import render
 from limbeck.report._bill_svg import Bar, Measure, bill_svg
 from limbeck.report._bill_view import bill_view, bytes_text, drawable, memory_text, time_text, times_text
 from limbeck.report._students import read_students
-from report_runs import ATTACK, grown_tree, hostile, make_run, mixed_regression, small_network
+from report_runs import ATTACK, bill, entry, grown_tree, hostile, make_run, mixed_regression, small_network
 from report_runs import MIXED as COLUMNS
-
-
-def entry(name: str, form: str, size: Any, one: Any, many: Any, memory: Any = 3_000_000, note: Any = None) -> Any:
-    return {
-        "name": name,
-        "form": form,
-        "bytes": size,
-        "bytes_of": "its file",
-        "rows_per_second_1": None,
-        "rows_per_second_10000": 1e7 / many if isinstance(many, float) and many else None,
-        "microseconds_1": one,
-        "milliseconds_10000": many,
-        "peak_bytes": memory,
-        "note": note,
-    }
-
-
-def bill(*entries: Any) -> dict[str, Any]:
-    found = entries or (
-        entry("teacher", "scikit-learn", 6_024_000, 21_400.0, 76.7, 80_000_000),
-        entry("network", "NumPy", 2_000, 20.0, 38.0),
-        entry("network", "C, compiled (gcc -O3)", 14_200, 0.7, 1.1, 20_000, "called from Python"),
-        entry("tree", "NumPy", 9_000_000, 42_800.0, 76.7, None),
-    )
-    ratios = [{"name": "network", "form": "NumPy", "smaller": 3012.0, "faster_1": 1070.0, "faster_10000": 0.5}]
-    head = {"rows": 10_000, "columns": 5, "threads": 1, "machine": "a machine, 8 cores"}
-    return {**head, "entries": list(found), "ratios": ratios}
 
 
 def with_bill(found: Any, documents: RunDocuments | None = None) -> RunDocuments:
