@@ -224,7 +224,7 @@ def test_a_folder_is_read_without_a_teacher_and_a_second_call_asks_nothing(tmp_p
     first, teacher = ask(batches, Counting(), tmp_path / "a"), Counting()
     again = ask(batches, teacher, tmp_path / "a")
     assert (again.asked, again.reused, again.repeated) == (0, 500, 0)
-    assert len(teacher.rows) == again.probed == 64
+    assert len(teacher.rows) == again.probed == PROBED
     for found in (again, read_answers(tmp_path / "a")):
         np.testing.assert_array_equal(found.table()[0].values, first.table()[0].values)
         np.testing.assert_array_equal(found.table()[1], first.table()[1])
@@ -329,8 +329,8 @@ def test_a_call_that_was_cut_short_is_gone_on_with(
         read_answers(tmp_path)
     more = Counting()
     answers = ask(batches, more, tmp_path)
-    assert answers.asked == len(more.rows) - 64
-    assert not set(teacher.rows[PROBED:]) & set(more.rows[64:])
+    assert answers.asked == len(more.rows) - answers.probed
+    assert not set(teacher.rows[PROBED:]) & set(more.rows[answers.probed :])
     assert len(teacher.rows) - PROBED + answers.asked == len(set(map(tuple, answers.table()[0].values)))
     np.testing.assert_array_equal(answers.table()[1], truth(answers.table()[0].values))
 
@@ -604,3 +604,23 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path: Path) 
     assert again <= kills * largest_chunk  # only chunks in flight
     assert sum(times.values()) <= uninterrupted.asked + kills * largest_chunk
     assert kills
+
+
+def test_a_teacher_that_takes_long_for_one_row_is_not_asked_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limbeck.queries import _asking, _teacher_calls
+
+    calls: list[int] = []
+
+    def slow_to_start(rows: np.ndarray) -> np.ndarray:
+        calls.append(len(rows))
+        time.sleep(0.02 if len(calls) < 4 else 0.06)  # a busier machine than when it was probed
+        return rows[:, 0]
+
+    for module in (_asking, _teacher_calls):
+        monkeypatch.setattr(module, "CHUNK_S", 0.01)
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    ask(stream(Munge(), X, 3_000, seed=0), slow_to_start, tmp_path / "answers")
+    assert len(calls) < 12
+    assert max(calls) > 1_000

@@ -4,9 +4,9 @@ Departures
 ----------
 - Equal rows are told by their 64-bit keys, in this batch and in all before it. Two different rows have one key with
   the chance 2**-64: among ten million rows one such pair is expected in 400,000 runs.
-- The batch in flight is asked in chunks of about `CHUNK_S` seconds of the teacher, by its measured speed, and each is
-  kept durably before the next is asked. A kill loses the chunk in flight, nothing else. The last chunk of a batch is
-  kept by the batch's own shard.
+- The batch in flight is asked in chunks of about `CHUNK_S` seconds of the teacher, by its measured speed (longer where
+  a single row takes long, see `AMORTISED`), and each is kept durably before the next is asked. A kill loses the chunk
+  in flight, nothing else. The last chunk of a batch is kept by the batch's own shard.
 
 Checked
 -------
@@ -62,6 +62,8 @@ __all__ = ["ask"]
 
 GROWTH = 8
 """A chunk is at most so many times as large as the one before."""
+AMORTISED = 10
+"""A call takes at least so many times what it takes however few its rows are."""
 
 
 def ask(
@@ -178,7 +180,7 @@ class _Asking:
         finished = {i for i in batches if self.shards.has(i)}
         if finished and len(finished) < len(batches):
             self._refuse_other_rows(max(finished))
-        self.chunk = int(np.clip(CHUNK_S / 4 / max(self.probe.seconds_a_row, 1e-9), 1, PROBES))
+        self.chunk = int(np.clip(CHUNK_S / 4 / max(self.probe.seconds_more, 1e-9), 1, PROBES))
         self.report(self._plan(finished), 0, 0)
         try:
             for i in batches:
@@ -233,10 +235,20 @@ class _Asking:
             start += len(chunk)
             if start < len(todo):
                 self.shards.keep(i, keys[chunk], answers[chunk])
-            fits = int(CHUNK_S * len(chunk) / max(seconds, 1e-9))
-            self.chunk = int(np.clip(fits, 1, GROWTH * max(self.chunk, 1)))
+            self.chunk = self._next_chunk(len(chunk), seconds)
             self.asked += len(chunk)
             self._count(len(chunk))
+
+    def _next_chunk(self, n: int, seconds: float) -> int:
+        """How many rows to ask at once, after `n` took so many seconds.
+
+        So many that a call takes `CHUNK_S`, or `AMORTISED` times what it takes however few its rows are: a teacher that
+        takes a second for one row would else be asked row by row.
+        """
+        overhead = self.probe.overhead
+        wanted = max(CHUNK_S, AMORTISED * overhead)
+        fits = n * (wanted - overhead) / max(seconds - overhead, 0.1 * seconds, 1e-9)
+        return int(np.clip(fits, 1, GROWTH * max(self.chunk, 1)))
 
     def _asked(self, i: int, table: Table, places: np.ndarray) -> np.ndarray:
         try:

@@ -34,19 +34,19 @@ RANDOM = 1e-4
 class Probe:
     """What is known of a teacher by asking it for a few rows.
 
-    `seconds_a_row` is that of the probe's few rows; `seconds_more` is what a further row in the same call takes.
+    `overhead` is about what a call takes however few its rows are, `seconds_more` what each further row takes.
     """
 
     answers: np.ndarray
     asked: int
-    seconds_a_row: float
+    overhead: float
     seconds_more: float
     name: str
     classes: tuple[Any, ...] | None
 
 
 def probe_teacher(table: Table, teacher: Any, count: int | None = None) -> Probe:
-    """The answers to the first `count` rows; where absent to a few, and again with as many as take `CHUNK_S` seconds.
+    """The answers to the first `count` rows (`PROBES` where absent, or as many as take `CHUNK_S` seconds), asked twice.
 
     Raises
     ------
@@ -55,22 +55,28 @@ def probe_teacher(table: Table, teacher: Any, count: int | None = None) -> Probe
     """
     rows = table.take(np.arange(min(count or PROBES, len(table))))
     # A limbeck Teacher that was never asked verifies itself on the first rows that it gets: they should be many.
-    unverified = getattr(teacher, "rows_verifying", 1) == 0
-    asked = few = len(rows) if count or unverified else min(FEW, len(rows))
-    start = time.perf_counter()
-    answers = answer(teacher, rows.take(np.arange(few)))
-    took = time.perf_counter() - start
-    seconds = each = took / few
-    if not count and not unverified:
-        more = int(np.clip(CHUNK_S / max(seconds, 1e-9), 1, len(rows)))
+    at_once = bool(count) or getattr(teacher, "rows_verifying", 1) == 0
+    few = min(FEW, len(rows))
+    sizes = [len(rows), few] if at_once else [few]
+    timed: list[tuple[int, float]] = []
+    found: list[np.ndarray] = []
+    while sizes:
+        n = sizes.pop(0)
         start = time.perf_counter()
-        again = answer(teacher, rows.take(np.arange(more)), answers.shape[1])
-        took_more = time.perf_counter() - start
-        seconds = took_more / more
-        each = seconds if more <= few else float(np.clip((took_more - took) / (more - few), seconds / 100, seconds))
-        _refuse_random(answers, again)
-        asked, answers = asked + more, again if more > few else answers
-    return Probe(answers, asked, seconds, each, _name(teacher), _classes(teacher, answers.shape[1]))
+        found.append(answer(teacher, rows.take(np.arange(n)), found[0].shape[1] if found else None))
+        timed.append((n, time.perf_counter() - start))
+        if not at_once and len(timed) == 1:
+            sizes.append(int(np.clip(CHUNK_S * n / max(timed[0][1], 1e-9), 1, len(rows))))
+    _refuse_random(*sorted(found, key=len))
+    (small, quick), (large, slow) = sorted(timed)
+    each = slow / large
+    if large > small:
+        each = float(np.clip((slow - quick) / (large - small), each / 100, each))
+    asked = sum(n for n, _ in timed)
+    answers = max(found, key=len)
+    return Probe(
+        answers, asked, max(quick - small * each, 0.0), each, _name(teacher), _classes(teacher, answers.shape[1])
+    )
 
 
 def _refuse_random(answers: np.ndarray, again: np.ndarray) -> None:
