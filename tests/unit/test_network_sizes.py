@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from limbeck import as_teacher
 from limbeck._core.errors import InputError
 from limbeck._core.mlp import fit_mlp, forward
 from limbeck._core.tables import Table
+from limbeck.queries import Munge, ask, stream
 from limbeck.readable import pack, unpack
 from limbeck.students import NetworkClassifier, NetworkRegressor
 from limbeck.students import _network_fit as fit_module
@@ -161,6 +163,16 @@ def test_a_classifier_takes_a_stream_of_probabilities() -> None:
     )
     assert model.classes_.tolist() == ["poor", "rich"]
     assert np.mean((model.predict(X_NEW) == "rich") == (Y_NEW > 2)) > 0.85
+
+
+def test_a_stream_that_orders_its_classes_otherwise_is_refused() -> None:
+    """Probabilities in another order than the labels' would teach every class the other's."""
+    teacher = as_teacher(lambda rows: np.tile([0.9, 0.1], (len(rows), 1)), classes=["rich", "poor"])
+    answers, labels = ask(stream(Munge(), TABLE, 200, seed=0), teacher), np.where(Y > 2, "rich", "poor")
+    with pytest.raises(InputError, match=r"probabilities of \['rich', 'poor'\].*Give classes=\['rich', 'poor'\]"):
+        NetworkClassifier((4,), max_epochs=1).fit(TABLE, labels, stream=answers)
+    model = NetworkClassifier((4,), max_epochs=1).fit(TABLE, labels, classes=["rich", "poor"], stream=answers)
+    assert model.classes_.tolist() == ["rich", "poor"]
 
 
 @pytest.mark.parametrize(

@@ -7,23 +7,32 @@ from typing import Annotated, Any
 
 import typer
 
+from limbeck.cli._options import (
+    AsJson,
+    Classes,
+    Data,
+    Drop,
+    Jobs,
+    MaxRows,
+    Missing,
+    Out,
+    Quiet,
+    Seed,
+    Target,
+    Task,
+    TeacherModel,
+    Train,
+)
 from limbeck.cli._runs import conclude, names_in, refuse_teacher, source_named
 
 __all__ = ["compress"]
 
 
 def compress(
-    data: Annotated[
-        str, typer.Option(help="A .csv or .parquet file, or a data set by name (see: limbeck data list).")
-    ] = "concrete",
-    target: Annotated[
-        str | None, typer.Option(help="The column(s) of the truth, with commas; a named data set knows its own.")
-    ] = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(help="The model: a .pt2, .onnx or .skops file, or package.module:name. Absent: one is trained."),
-    ] = None,
-    train: Annotated[bool, typer.Option("--train", help="Train a default network on the rows as the teacher.")] = False,
+    data: Data = "concrete",
+    target: Target = None,
+    teacher: TeacherModel = None,
+    train: Train = False,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Select an ensemble from about 60 models as the teacher (minutes).")
     ] = False,
@@ -33,7 +42,7 @@ def compress(
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="8-bit weights.")] = False,
     prune: Annotated[float, typer.Option(help="The share of the weights that become 0.", min=0.0, max=0.99)] = 0.0,
-    out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("runs/latest"),
+    out: Out = Path("runs/latest"),
     answers: Annotated[
         Path | None,
         typer.Option(help="Where the teacher's answers are kept, so that a run goes on after a kill. [OUT.answers]"),
@@ -47,21 +56,15 @@ def compress(
         int | None, typer.Option(help="Passes over the queries; absent: about 10,000 steps in all.", min=1)
     ] = None,
     unlabelled: Annotated[str | None, typer.Option(help="A file of real rows without labels, asked first.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same answer.", min=0)] = 0,
-    max_rows: Annotated[
-        int | None, typer.Option(help="Use so many rows of the data, drawn by the seed, and leave the others.", min=1)
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="regression or classification, where the teacher does not say.")
-    ] = None,
-    classes: Annotated[str | None, typer.Option(help="The labels in the order of the outputs, with commas.")] = None,
-    drop: Annotated[str | None, typer.Option(help="Columns to leave out, with commas.")] = None,
-    missing: Annotated[
-        str, typer.Option(help="Rows with missing values: error, drop, or level (text columns get a level 'missing').")
-    ] = "error",
-    jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results.json and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    seed: Seed = 0,
+    max_rows: MaxRows = None,
+    task: Task = None,
+    classes: Classes = None,
+    drop: Drop = None,
+    missing: Missing = "error",
+    jobs: Jobs = -1,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compress a trained model into one small network, and measure what both cost to store and to ask."""
     from limbeck import compress as run
@@ -76,7 +79,7 @@ def compress(
     refuse_teacher(teacher, train, task, rows)
     more = None if unlabelled is None else read_rows(unlabelled, target=[], drop=[], missing=missing).frame
     result = run(
-        _selected(rows.frame[rows.target[0]], rows.task or task, jobs) if ensemble else teacher,
+        _selected(rows.frame[rows.target[0]], task or rows.task, jobs) if ensemble else teacher,
         rows.frame,
         rows.truth,
         budget=budget,

@@ -7,31 +7,40 @@ from typing import Annotated
 
 import typer
 
+from limbeck.cli._options import (
+    AsJson,
+    Classes,
+    Data,
+    Drop,
+    Jobs,
+    MaxRows,
+    Missing,
+    Out,
+    Quiet,
+    Seed,
+    Target,
+    Task,
+    TeacherModel,
+    Train,
+)
 from limbeck.cli._runs import conclude, names_in, refuse_teacher, source_named
 
 __all__ = ["distill", "seconds"]
 
 
 def distill(
-    data: Annotated[
-        str, typer.Option(help="A .csv or .parquet file, or a data set by name (see: limbeck data list).")
-    ] = "concrete",
-    target: Annotated[
-        str | None, typer.Option(help="The column(s) of the truth, with commas; a named data set knows its own.")
-    ] = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(help="The model: a .pt2, .onnx or .skops file, or package.module:name. Absent: one is trained."),
-    ] = None,
-    train: Annotated[bool, typer.Option("--train", help="Train a default network on the rows as the teacher.")] = False,
+    data: Data = "concrete",
+    target: Target = None,
+    teacher: TeacherModel = None,
+    train: Train = False,
     students: Annotated[
         str,
         typer.Option(
             help="Which, with commas: tree, trepan, optimal_tree, soft_tree, rules, rule_set, formula, network."
         ),
     ] = "tree,formula,network",
-    out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("runs/latest"),
-    seed: Annotated[int, typer.Option(help="The same seed gives the same answer.", min=0)] = 0,
+    out: Out = Path("runs/latest"),
+    seed: Seed = 0,
     budget: Annotated[
         str | None, typer.Option(help="Time for the students together, such as 60s or 5m; the answer may then vary.")
     ] = None,
@@ -42,20 +51,14 @@ def distill(
     bill: Annotated[
         bool, typer.Option("--bill", help="Also measure what teacher and students cost to store and to ask.")
     ] = False,
-    max_rows: Annotated[
-        int | None, typer.Option(help="Use so many rows of the data, drawn by the seed, and leave the others.", min=1)
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="regression or classification, where the teacher does not say.")
-    ] = None,
-    classes: Annotated[str | None, typer.Option(help="The labels in the order of the outputs, with commas.")] = None,
-    drop: Annotated[str | None, typer.Option(help="Columns to leave out, with commas.")] = None,
-    missing: Annotated[
-        str, typer.Option(help="Rows with missing values: error, drop, or level (text columns get a level 'missing').")
-    ] = "error",
-    jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results.json and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    max_rows: MaxRows = None,
+    task: Task = None,
+    classes: Classes = None,
+    drop: Drop = None,
+    missing: Missing = "error",
+    jobs: Jobs = -1,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Distil a trained model into models that a person can read, and check how faithful each is."""
     from limbeck import distill as run

@@ -16,13 +16,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from limbeck._core.errors import InputError
+from limbeck._core.estimator_input import read_labels, read_numbers, read_rows, read_weights, same_length
 from limbeck._core.keys import row_keys
 from limbeck._core.tables import Rows, Table
-from limbeck.students._predicting import StudentClassifier, StudentRegressor, is_plain
+from limbeck.students._predicting import StudentClassifier, StudentRegressor
 
 __all__ = [
     "StudentClassifier",
@@ -149,13 +148,13 @@ def read_regression(
     if y_soft is not None or classes is not None:
         given = "y_soft" if y_soft is not None else "classes"
         raise InputError(f"{given} is for classifiers; a regressor takes the teacher's values as y")
-    table = _read_rows(student, X, y)
+    table = read_rows(student, X, y)
     names = _target_names(y)
     targets = _read_targets(y, len(table))
     if names is None:
         k = targets.shape[1]
         names = ("prediction",) if k == 1 else tuple(f"prediction_{o}" for o in range(k))
-    weights = _read_weights(sample_weight, len(table))
+    weights = read_weights(sample_weight, len(table))
     return _without_zeros(TrainingRows(table, targets, weights, "regression", None, names))
 
 
@@ -191,14 +190,14 @@ def read_classification(
         Where anything is missing, not finite, or of the wrong shape; where there are fewer than two classes; where
         `classes` lacks a label of `y`; where `y_soft` does not hold probabilities of exactly these classes.
     """
-    table = _read_rows(student, X, y if y_soft is None else y_soft)
-    labels = None if y is None else _read_labels(y, len(table))
+    table = read_rows(student, X, y if y_soft is None else y_soft)
+    labels = None if y is None else read_labels(y, len(table))
     names = _read_classes(labels, classes)
     if y_soft is not None:
         targets = _read_probabilities(y_soft, len(table), names)
     else:
         targets = (labels[:, None] == names[None, :]).astype(np.float64)  # type: ignore[index]
-    weights = _read_weights(sample_weight, len(table))
+    weights = read_weights(sample_weight, len(table))
     student.classes_ = names
     output_names = tuple(str(name) for name in names)
     return _without_zeros(TrainingRows(table, targets, weights, "classification", names, output_names))
@@ -207,23 +206,6 @@ def read_classification(
 def _without_zeros(rows: TrainingRows) -> TrainingRows:
     keep = rows.weights > 0
     return rows if keep.all() else rows.take(np.flatnonzero(keep))
-
-
-def _read_rows(student: Any, X: Rows, y: Any) -> Table:
-    """The rows as a table; the student learns how many columns there are, and their names where they have any."""
-    if y is None:
-        raise InputError(f"This {type(student).__name__} estimator requires y to be passed, but the target y is None.")
-    if is_plain(X):
-        return Table.read(validate_data(student, X, dtype="numeric", ensure_all_finite=False))
-    table = Table.read(X)
-    if len(table) == 0 or not np.isfinite(table.values).all():
-        raise InputError(f"a table of at least one row, every number finite, is required; got shape {table.shape}")
-    student.n_features_in_ = table.shape[1]
-    if table.schema.container == "numpy":
-        vars(student).pop("feature_names_in_", None)
-    else:
-        student.feature_names_in_ = np.array(table.schema.names, dtype=object)
-    return table
 
 
 def _target_names(y: Any) -> tuple[str, ...] | None:
@@ -248,29 +230,11 @@ def _read_targets(y: Any, n: int) -> np.ndarray:
             f"y must hold numbers in regression; got {str(raw.flat[0])!r:.60} (dtype {raw.dtype}). "
             "For labels use a classifier."
         )
-    targets = _numbers("y", y)
+    targets = read_numbers("y", y)
     if targets.ndim not in (1, 2) or targets.size == 0:
         raise InputError(f"y must have shape (n,) or (n, k); got {targets.shape}")
-    _same_length("y", len(targets), n)
+    same_length("y", len(targets), n)
     return targets.reshape(n, -1)
-
-
-def _read_labels(y: Any, n: int) -> np.ndarray:
-    """Labels ``(n,)``."""
-    labels = column_or_1d(y, warn=True)
-    _same_length("y", len(labels), n)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise InputError(f"Input y contains NaN or infinity: labels are required in all {n} rows")
-    if labels.dtype.kind == "O":
-        missing = sum(type(value).__name__ == "NAType" or value is None or value != value for value in labels)
-        if missing:
-            raise InputError(f"Input y contains NaN or None in {missing} rows: a label is required in each")
-        kinds = {str if isinstance(value, str) else float for value in labels}
-        if len(kinds) > 1:
-            raise InputError("y mixes text and numbers; labels of one type are required")
-        labels = np.array(labels.tolist())
-    check_classification_targets(labels)
-    return labels
 
 
 def _read_classes(labels: np.ndarray | None, classes: Any) -> np.ndarray:
@@ -299,13 +263,13 @@ def _read_classes(labels: np.ndarray | None, classes: Any) -> np.ndarray:
 
 def _read_probabilities(y_soft: Any, n: int, names: np.ndarray) -> np.ndarray:
     """The teacher's probabilities ``(n, k)``, each row summing to 1."""
-    soft, k = _numbers("y_soft", y_soft), len(names)
+    soft, k = read_numbers("y_soft", y_soft), len(names)
     if soft.ndim != 2 or soft.shape[1] != k:
         raise InputError(
             f"y_soft needs one column a class, {k} for {names.tolist()[:12]}; got shape {soft.shape}. "
             "Where y lacks some of the classes, name them all with classes=[...]."
         )
-    _same_length("y_soft", len(soft), n)
+    same_length("y_soft", len(soft), n)
     if soft.min() < -1e-9:
         row = int(np.argmin(soft.min(axis=1)))
         raise InputError(f"y_soft must hold probabilities, none negative; got {soft[row].tolist()!s:.120} in row {row}")
@@ -317,42 +281,3 @@ def _read_probabilities(y_soft: Any, n: int, names: np.ndarray) -> np.ndarray:
         )
     soft = np.maximum(soft, 0.0)
     return soft / soft.sum(axis=1, keepdims=True)
-
-
-def _read_weights(sample_weight: Any, n: int) -> np.ndarray:
-    """Weights ``(n,)``, not negative, not all zero."""
-    if sample_weight is None:
-        return np.ones(n)
-    weights = _numbers("sample_weight", sample_weight)
-    if weights.shape != (n,):
-        raise InputError(f"sample_weight must have shape ({n},), one weight a row; got {weights.shape}")
-    if weights.min() < 0:
-        raise InputError(f"Negative values in sample_weight: weights must be at least 0; got {weights.min():g}")
-    if not weights.any():
-        raise InputError(f"sample_weight must have a weight above zero; all {n} weights are zero")
-    return weights
-
-
-def _numbers(name: str, values: Any) -> np.ndarray:
-    """The values as float64, in any shape, every one finite."""
-    array = check_array(
-        values,
-        ensure_2d=False,
-        allow_nd=True,
-        dtype=np.float64,
-        ensure_all_finite=False,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        input_name=name,
-    )
-    bad = int((~np.isfinite(array)).sum())
-    if bad:
-        raise InputError(
-            f"{name} must be finite; got NaN or infinity in {bad} of {array.size} values. Drop those rows."
-        )
-    return array
-
-
-def _same_length(name: str, length: int, n: int) -> None:
-    if length != n:
-        raise InputError(f"{name} must have one row for each of the {n} rows of X; got inconsistent length {length}")

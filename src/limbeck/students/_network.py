@@ -54,6 +54,12 @@ def _fit(student: Student, rows: TrainingRows, stream: Any, validation: Any, pro
             "stream is read once for each pass, so it must be iterable again and again; got a "
             f"{type(stream).__name__}. Give a list, or what limbeck.queries.ask returns."
         )
+    said = getattr(stream, "classes", None)
+    if said is not None and rows.classes is not None and list(map(str, said)) != list(map(str, rows.classes)):
+        raise InputError(
+            f"the answers of the stream are probabilities of {list(said)[:12]}, in that order; here the classes are "
+            f"{rows.classes.tolist()[:12]}. Give classes={list(said)[:12]} to fit."
+        )
     held = None if validation is None else _read_validation(rows, validation)
     with reporting(progress) as report:
         fitted = fit_network(rows, options, stream=stream, validation=held, report=report)

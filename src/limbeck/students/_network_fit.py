@@ -112,6 +112,8 @@ def fit_network(
         rows = rows.take(np.array([0, 0]))
     plan = _Inputs.of(rows.table.schema, options.embedding_dims)
     seeds = draw_seeds(options.random_state, 2)
+    if stream is not None:
+        stream = _Streamed(stream, rows.table.schema, plan, sum(len(answers) for _, answers in stream))
     if options.hidden is not None:
         checked = None if validation is None else (plan.values(validation[0].values), validation[1])
         trained = _train(rows, plan, options, options.hidden, seeds[0], stream, checked, report)
@@ -165,11 +167,11 @@ def _train(
     options: Options,
     hidden: tuple[int, ...],
     seed: int,
-    stream: Any,
+    stream: _Streamed | None,
     validation: tuple[np.ndarray, np.ndarray] | None,
     report: Report | None,
 ) -> MLPWeights:
-    n = len(rows) + (0 if stream is None else sum(len(answers) for _, answers in stream))
+    n = len(rows) + (0 if stream is None else stream.rows)
     weights = rows.weights / rows.weights.mean() if stream is None else rows.weights
     return fit_mlp(
         plan.values(rows.values),
@@ -188,7 +190,7 @@ def _train(
         progress=report,
         embeddings=plan.shapes,
         prune=options.prune,
-        stream=None if stream is None else _Streamed(stream, rows.table.schema, plan),
+        stream=stream,
     )
 
 
@@ -199,6 +201,7 @@ class _Streamed:
     stream: Any
     schema: Schema
     plan: _Inputs
+    rows: int
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for rows, answers in self.stream:
@@ -219,7 +222,7 @@ def _search(
     plan: _Inputs,
     options: Options,
     seed: int,
-    stream: Any,
+    stream: _Streamed | None,
     validation: tuple[Table, np.ndarray],
     report: Report | None,
 ) -> FittedNetwork:

@@ -1,10 +1,4 @@
-"""How students of all families predict: through `readable_`, so what a person reads is what predicts.
-
-Departures
-----------
-Frames are matched by column name, in any order, and arrays by position, without the warning that scikit-learn gives
-where a student was fitted on one and predicts on the other.
-"""
+"""How students of all families predict: through `readable_`, so what a person reads is what predicts."""
 
 from __future__ import annotations
 
@@ -12,39 +6,18 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from limbeck._core.tables import Rows, Table, columns_of
+from limbeck._core.estimator_input import encode_rows
+from limbeck._core.tables import Rows
 from limbeck.readable import Readable
 
-__all__ = ["StudentClassifier", "StudentRegressor", "encode_rows", "is_plain"]
+__all__ = ["StudentClassifier", "StudentRegressor"]
 
 
-def is_plain(X: Rows) -> bool:
-    """True for what scikit-learn reads itself: arrays of numbers, lists, sparse matrices (which it refuses)."""
-    if isinstance(X, Table | str) or hasattr(X, "__fspath__") or columns_of(X) is not None:
-        return False
-    if hasattr(X, "toarray"):
-        return True
-    raw = np.asarray(X)
-    return not (raw.dtype.kind in "US" or (raw.dtype.kind == "O" and any(isinstance(v, str) for v in raw.flat)))
-
-
-def encode_rows(student: Any, X: Rows) -> np.ndarray:
-    """Encoded rows ``(n, d)`` for a fitted student's ``predict``.
-
-    Raises
-    ------
-    NotFittedError
-        Where ``fit`` was not called.
-    InputError, ValueError
-        Where the columns are not those of ``fit``, or a value is missing, not finite or an unknown level.
-    """
+def _encode(student: Any, X: Rows) -> np.ndarray:
     check_is_fitted(student, "readable_")
-    readable: Readable = student.readable_
-    if is_plain(X) and readable.schema.all_numbers and not hasattr(student, "feature_names_in_"):
-        X = validate_data(student, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-    return readable.schema.encode(X)
+    return encode_rows(student, X, student.readable_.schema)
 
 
 class StudentRegressor(RegressorMixin, BaseEstimator):
@@ -66,7 +39,7 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
         X : rows
             An array, frame or `Table` with the columns of ``fit``.
         """
-        Z = encode_rows(self, X)
+        Z = _encode(self, X)
         out = self.readable_.predict_encoded(Z)
         return out[:, 0] if out.shape[1] == 1 else out
 
@@ -98,7 +71,7 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
         X : rows
             An array, frame or `Table` with the columns of ``fit``.
         """
-        Z = encode_rows(self, X)
+        Z = _encode(self, X)
         return self.readable_.predict_encoded(Z)
 
     def predict(self, X: Rows) -> np.ndarray:

@@ -7,7 +7,7 @@ boosted stumps). Bucila2006: its further kinds (random forests, logistic regress
 
 Departures
 ----------
-- About 55 models instead of some thousand, chosen to fit in minutes; extra-trees and gradient boosting are added.
+- About 60 models instead of some thousand, chosen to fit in minutes; extra-trees and gradient boosting are added.
 - SVMs, boosted trees (AdaBoost) and naive Bayes answer with scores or with poor probabilities: a sigmoid is fitted to
   their answers in three-fold cross-validation on the rows of the fit (Platt's scaling), never on those of selection.
 - Every model gets encoded rows. Trees and forests take positions of levels as numbers, gradient boosting takes them as

@@ -11,23 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from limbeck._core.errors import InputError
+from limbeck._core.estimator_input import same_length
 from limbeck._core.keys import row_keys
-from limbeck._core.tables import Rows, Table, columns_of
 
-__all__ = [
-    "TargetRows",
-    "encode_rows",
-    "hold_out",
-    "in_order",
-    "read_labels",
-    "read_rows",
-    "read_values",
-    "read_weights",
-]
+__all__ = ["TargetRows", "hold_out", "in_order", "read_values"]
 
 MOST_REPEATS = 10
 """Whole weights become equal rows where these are at most so many times as many as were given."""
@@ -65,73 +55,13 @@ class TargetRows:
         return weights / weights.sum()
 
 
-def read_rows(model: Any, X: Rows, y: Any) -> Table:
-    """The rows of ``fit`` as a table; sets `n_features_in_` and, where columns have names, `feature_names_in_`."""
-    if y is None:
-        raise InputError(f"This {type(model).__name__} estimator requires y to be passed, but the target y is None.")
-    if _is_plain(X):
-        return Table.read(validate_data(model, X, dtype="numeric", ensure_all_finite=False))
-    table = Table.read(X)
-    if len(table) == 0 or not np.isfinite(table.values).all():
-        raise InputError(f"a table of at least one row, every number finite, is required; got shape {table.shape}")
-    model.n_features_in_ = table.shape[1]
-    if table.schema.container == "numpy":
-        vars(model).pop("feature_names_in_", None)
-    else:
-        model.feature_names_in_ = np.array(table.schema.names, dtype=object)
-    return table
-
-
-def encode_rows(model: Any, X: Rows) -> np.ndarray:
-    """Encoded rows ``(n, d)`` for a fitted ensemble's ``predict``.
-
-    Raises
-    ------
-    NotFittedError
-        Where ``fit`` was not called.
-    InputError, ValueError
-        Where the columns are not those of ``fit``, or a value is missing, not finite or an unknown level.
-    """
-    check_is_fitted(model, "estimators_")
-    if _is_plain(X) and model.schema_.all_numbers and not hasattr(model, "feature_names_in_"):
-        X = validate_data(model, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-    return np.asarray(model.schema_.encode(X))
-
-
-def _is_plain(X: Rows) -> bool:
-    """True for what scikit-learn reads itself: arrays of numbers, lists, sparse matrices (which it refuses)."""
-    if isinstance(X, Table | str) or hasattr(X, "__fspath__") or columns_of(X) is not None:
-        return False
-    if hasattr(X, "toarray"):
-        return True
-    raw = np.asarray(X)
-    return not (raw.dtype.kind in "US" or (raw.dtype.kind == "O" and any(isinstance(v, str) for v in raw.flat)))
-
-
-def read_labels(y: Any, n: int) -> np.ndarray:
-    """Labels ``(n,)``, none missing."""
-    labels = column_or_1d(y, warn=True)
-    _same_length("y", len(labels), n)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise InputError(f"Input y contains NaN or infinity: labels are required in all {n} rows")
-    if labels.dtype.kind == "O":
-        missing = sum(type(value).__name__ == "NAType" or value is None or value != value for value in labels)
-        if missing:
-            raise InputError(f"Input y contains NaN or None in {missing} rows: a label is required in each")
-        if len({str if isinstance(value, str) else float for value in labels}) > 1:
-            raise InputError("y mixes text and numbers; labels of one type are required")
-        labels = np.array(labels.tolist())
-    check_classification_targets(labels)
-    return labels
-
-
 def read_values(y: Any, n: int) -> np.ndarray:
     """Quantities ``(n,)`` as float64, every one finite."""
     raw = np.asarray(y)
     if raw.ndim == 2 and raw.shape[1] > 1:
         raise InputError(f"y must have shape (n,): one quantity an ensemble; got {raw.shape}. Fit one for each column.")
     values = column_or_1d(raw, warn=True)
-    _same_length("y", len(values), n)
+    same_length("y", len(values), n)
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError):
@@ -143,30 +73,6 @@ def read_values(y: Any, n: int) -> np.ndarray:
     if bad:
         raise InputError(f"Input y contains NaN or infinity in {bad} of {n} rows. Drop those rows.")
     return values
-
-
-def read_weights(sample_weight: Any, n: int) -> np.ndarray:
-    """Weights ``(n,)``, at least 0, not all 0."""
-    if sample_weight is None:
-        return np.ones(n)
-    try:
-        weights = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"sample_weight must hold numbers; got {type(sample_weight).__name__}") from None
-    if weights.shape != (n,):
-        raise InputError(f"sample_weight must have shape ({n},), one weight a row; got {weights.shape}")
-    if not np.isfinite(weights).all():
-        raise InputError(f"sample_weight must be finite; got NaN or infinity in {(~np.isfinite(weights)).sum()} rows")
-    if weights.min() < 0:
-        raise InputError(f"Negative values in sample_weight: weights must be at least 0; got {weights.min():g}")
-    if not weights.any():
-        raise InputError(f"sample_weight must have a weight above zero; all {n} weights are zero")
-    return weights
-
-
-def _same_length(name: str, length: int, n: int) -> None:
-    if length != n:
-        raise InputError(f"{name} must have one row for each of the {n} rows of X; got inconsistent length {length}")
 
 
 def in_order(values: np.ndarray, target: np.ndarray, weights: np.ndarray) -> TargetRows:

@@ -36,24 +36,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
 from limbeck._core.errors import InputError, did_you_mean
+from limbeck._core.estimator_input import encode_rows, read_labels, read_rows, read_weights
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck._core.tables import Rows, Schema
 from limbeck.teachers._ensemble_fitting import Library, ask_all, count_trees, fit_library
 from limbeck.teachers._ensemble_greedy import METRICS, bagged_weights, score
 from limbeck.teachers._ensemble_library import Member, estimated_seconds, read_library
-from limbeck.teachers._ensemble_rows import (
-    TargetRows,
-    encode_rows,
-    hold_out,
-    in_order,
-    read_labels,
-    read_rows,
-    read_values,
-    read_weights,
-)
+from limbeck.teachers._ensemble_rows import TargetRows, hold_out, in_order, read_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +163,8 @@ class _Ensemble(BaseEstimator):
         self.complete_ = library.complete
 
     def _answer(self, X: Rows) -> np.ndarray:
-        Z, k = encode_rows(self, X), len(getattr(self, "classes_", ()))
+        check_is_fitted(self, "estimators_")
+        Z, k = encode_rows(self, X, self.schema_), len(getattr(self, "classes_", ()))
         return ask_all(list(self.estimators_.values()), list(self.weights_.values()), Z, k, self.n_jobs)
 
 
