@@ -9,9 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from limbeck._block import blocks, distill_block
+    from limbeck._block_module import as_module
+    from limbeck._block_result import BlockResult
     from limbeck._compress import compress
     from limbeck._distill import distill
     from limbeck._result import Candidate, Distillation, load
+    from limbeck._study import study_smooth_teachers
     from limbeck._tradeoff import tradeoff
     from limbeck.checks import Finding
     from limbeck.students import (
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BlockResult": "_block_result",
     "Candidate": "_result",
     "Distillation": "_result",
     "Finding": "checks",
@@ -57,15 +62,20 @@ _HOMES = {
     "TreeRegressor": "students",
     "TrepanClassifier": "students",
     "TrepanRegressor": "students",
+    "as_module": "_block_module",
     "as_teacher": "teachers",
+    "blocks": "_block",
     "compress": "_compress",
     "distill": "_distill",
+    "distill_block": "_block",
     "load": "_result",
+    "study_smooth_teachers": "_study",
     "tradeoff": "_tradeoff",
 }
 _ROOMS = ("checks", "datasets", "queries", "readable", "report", "simulate", "students", "teachers", "training")
 
 __all__ = [
+    "BlockResult",
     "Candidate",
     "Distillation",
     "Finding",
@@ -86,10 +96,14 @@ __all__ = [
     "TreeRegressor",
     "TrepanClassifier",
     "TrepanRegressor",
+    "as_module",
     "as_teacher",
+    "blocks",
     "compress",
     "distill",
+    "distill_block",
     "load",
+    "study_smooth_teachers",
     "tradeoff",
 ]
 

@@ -19,15 +19,18 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+from limbeck._core.errors import InputError, did_you_mean
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState
 from limbeck._core.tables import Rows
+from limbeck._core.targets import infer_task, read_target
 from limbeck._finish import finish
 from limbeck._named_students import STUDENTS
 from limbeck._plan import plan, spread_budget
 from limbeck._result import Distillation
 from limbeck._rounds import Round, fit_all, labelled
 from limbeck._setting import Check, Setting, prepare
+from limbeck._truth import split_target
 
 __all__ = ["STUDENTS", "Check", "distill"]
 
@@ -47,6 +50,7 @@ def distill(
     holdout: float = 0.25,
     budget_s: float | None = None,
     bill: bool = False,
+    smooth: str | None = None,
     random_state: RandomState = None,
     n_jobs: int | None = None,
     progress: Progress = False,
@@ -82,6 +86,9 @@ def distill(
         Seconds the students may take together; they are then no longer repeatable to the last digit.
     bill : bool
         Also measure what teacher and students cost to run: bytes, speed, memory (some seconds a model).
+    smooth : {"jacobian", "lipschitz"}, optional
+        Where a default network is trained: with a penalty on its slope, whose strength is chosen by the network's loss
+        on a fifth of the training rows (`limbeck.teachers.SmoothTeacher`). Not with a teacher: that is trained already.
     random_state : int, Generator or None
         The same seed gives the same answer, whatever `n_jobs`.
     n_jobs : int, optional
@@ -112,6 +119,9 @@ def distill(
     """
     with reporting(progress) as report:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        said: list[str] = []
+        if smooth is not None:
+            teacher = _smooth_teacher(smooth, teacher, X, y, task, classes)
         setting, record = prepare(
             teacher,
             X,
@@ -125,12 +135,47 @@ def distill(
             students=students,
             checks=checks,
             random_state=random_state,
-            report=report,
+            report=report if smooth is None else _noting(report, said),
         )
+        if smooth is not None:
+            record = {**record, "notes": [*record["notes"], *said], "teacher": {"name": "the smooth network"}}
         if budget_s is not None:
             spread_budget(setting, budget_s, n_jobs)
-        report(plan(setting, n_jobs), 0, 0)
+        report("; ".join([plan(setting, n_jobs), *said]), 0, 0)
         return _run(setting, {**record, "created": started}, n_jobs, report, bill=bill)
+
+
+def _smooth_teacher(penalty: str, teacher: Any, X: Rows, y: Any, task: str | None, classes: Any) -> Any:
+    """A network that is not trained yet; `prepare` trains it on the training rows."""
+    from limbeck.teachers import SmoothTeacher, SmoothTeacherClassifier
+
+    known = ("jacobian", "lipschitz")
+    if penalty not in known:
+        hint = did_you_mean(str(penalty), known)
+        raise InputError(f"smooth must be 'jacobian' or 'lipschitz'; got {penalty!r:.60}.{hint}")
+    if teacher is not None:
+        raise InputError(
+            f"smooth={penalty!r} trains a network of its own, but a teacher was given, which is trained already. Leave "
+            "out the teacher, or leave out smooth"
+        )
+    truth = split_target(X, y)[1]
+    if truth is None:
+        raise InputError(f"smooth={penalty!r} trains a network, which needs y: the true values")
+    if (task or ("classification" if classes is not None else infer_task(read_target(truth)))) == "regression":
+        return SmoothTeacher(penalty, "auto")  # type: ignore[arg-type]
+    return SmoothTeacherClassifier(penalty, "auto", classes=classes)  # type: ignore[arg-type]
+
+
+def _noting(report: Report, said: list[str]) -> Report:
+    """The report, which also keeps what the training says of itself."""
+
+    def note(what: str, done: int, total: int) -> None:
+        if what.startswith("smooth teacher: "):
+            said.append(what)
+        else:
+            report(what, done, total)
+
+    return note
 
 
 def _run(setting: Setting, record: dict[str, Any], n_jobs: int | None, report: Report, *, bill: bool) -> Distillation:

@@ -38,11 +38,16 @@ TABLE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another model of the same family that the student found on its way: simpler or more accurate."""
+    """Another model of the same family that the student found on its way: simpler or more accurate.
+
+    `bic` and `mdl` (bits), where the family has them, weigh its length against its error on the rows it was fitted on.
+    """
 
     complexity: int
     score: float
     readable: Readable
+    bic: float | None = None
+    mdl: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,12 @@ class Candidate:
 
     def _document(self) -> dict[str, Any]:
         alternatives = [
-            {"complexity": other.complexity, "score": other.score, "readable": other.readable.to_dict()}
+            {
+                "complexity": other.complexity,
+                "score": other.score,
+                "readable": other.readable.to_dict(),
+                **{key: value for key, value in (("bic", other.bic), ("mdl", other.mdl)) if value is not None},
+            }
             for other in self.alternatives
         ]
         return {**self._summary(), "readable": self.readable.to_dict(), "alternatives": alternatives}
@@ -304,7 +314,12 @@ def load(folder: str | Path) -> Distillation:
 
 def _candidate(document: dict[str, Any]) -> Candidate:
     alternatives = tuple(
-        Alternative(int(other["complexity"]), float(other["score"]), readable_from_dict(other["readable"]))
+        Alternative(
+            int(other["complexity"]),
+            float(other["score"]),
+            readable_from_dict(other["readable"]),
+            *(None if other.get(key) is None else float(other[key]) for key in ("bic", "mdl")),
+        )
         for other in document.get("alternatives", [])
     )
     return Candidate(

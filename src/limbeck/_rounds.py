@@ -187,7 +187,13 @@ def _fit(
     seconds = time.perf_counter() - start
     named = replace(student.readable_, output_names=names)
     alternatives = tuple(
-        Alternative(member.complexity, float(member.score), replace(member.readable, output_names=names))
+        Alternative(
+            member.complexity,
+            float(member.score),
+            replace(member.readable, output_names=names),
+            getattr(member, "bic", None),
+            getattr(member, "mdl", None),
+        )
         for member in getattr(student, "front_", ())
     )
     return Fitted(student, named, alternatives, seconds)

@@ -23,7 +23,14 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from limbeck._core.tables import Table
-from limbeck.teachers import EnsembleSelection, EnsembleSelectionRegressor, Teacher, as_teacher
+from limbeck.teachers import (
+    EnsembleSelection,
+    EnsembleSelectionRegressor,
+    SmoothTeacher,
+    SmoothTeacherClassifier,
+    Teacher,
+    as_teacher,
+)
 from limbeck.training import train_default
 
 RNG = np.random.default_rng(0)
@@ -216,6 +223,16 @@ def ensemble_selected_for_quantities(folder: Path) -> Made:
     return Made(model, lambda rows: model.predict(rows)[:, None])
 
 
+def smooth_for_classes(folder: Path) -> Made:
+    model = SmoothTeacherClassifier(hidden=(8,), max_epochs=10, random_state=0).fit(MIXED, LABELS)
+    return Made(model, model.predict_proba, MIXED, *ABC)
+
+
+def smooth_for_quantities(folder: Path) -> Made:
+    model = SmoothTeacher("lipschitz", hidden=(8,), max_epochs=10, random_state=0).fit(MIXED, X[:, :2])
+    return Made(model, model.predict, MIXED)
+
+
 ABC = ("classification", ("a", "b", "c"))
 
 
@@ -322,6 +339,8 @@ KINDS = [
     skops_pipeline_over_strings,
     ensemble_selected_for_classes,
     ensemble_selected_for_quantities,
+    smooth_for_classes,
+    smooth_for_quantities,
     xgboost_classifier,
     xgboost_booster,
     lightgbm_regressor,

@@ -19,6 +19,8 @@ LAWS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], set[str], int]] = {
     "kinetic": (lambda x: 0.5 * x[:, 0] * (x[:, 1] ** 2 + x[:, 2] ** 2), {"x0", "x1", "x2"}, 15),
     "decay": (lambda x: 3.0 * np.exp(-0.7 * x[:, 0]) + 2.0, {"x0"}, 8),
     "saturation": (lambda x: 4.0 * x[:, 1] / (x[:, 1] + 2.5), {"x1"}, 8),
+    "filter": (lambda x: x[:, 0] / np.sqrt(1.0 + x[:, 1] ** 2 / x[:, 2] ** 2), {"x0", "x1", "x2"}, 14),
+    "bell": (lambda x: np.exp(-0.5 * x[:, 0] ** 2 / x[:, 1] ** 2) / x[:, 1], {"x0", "x1"}, 15),
     "length": (lambda x: np.sqrt(x[:, 0] ** 2 + x[:, 3] ** 2), {"x0", "x3"}, 9),
 }
 """Name to the law, the columns that it reads, and the symbols that are enough for it."""

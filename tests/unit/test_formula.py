@@ -14,11 +14,14 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from limbeck._core.errors import InputError
 from limbeck._core.tables import Column, Schema, Table
+from limbeck.cli._predict import _say_what_is_outside
 from limbeck.readable import FormulaReadable, Program, count_symbols, evaluate, readable_from_dict
+from limbeck.readable._formula import NotFiniteWarning
 from limbeck.readable._language import column_symbol
 from limbeck.students import FormulaClassifier, FormulaRegressor
 from limbeck.students._formula_algebra import (
@@ -39,7 +42,8 @@ from limbeck.students._formula_algebra import (
     with_constants,
 )
 from limbeck.students._formula_candidates import Linearised, Setting
-from limbeck.students._formula_choice import Judge, Part, _Softmax, joined
+from limbeck.students._formula_choice import build_front, joined
+from limbeck.students._formula_classes import BesideOthers, class_scores, log_total
 from limbeck.students._formula_edits import anatomy
 from limbeck.students._formula_evolution import _copied, _read_tree, evolve
 from limbeck.students._formula_features import build_features, feature_matrix
@@ -54,6 +58,7 @@ from limbeck.students._formula_fit import (
     values_of,
 )
 from limbeck.students._formula_growth import Archive, Budget, is_plain
+from limbeck.students._formula_judge import Judge, Part, _Softmax, distinct_symbols
 from limbeck.students._formula_library import build_library
 from limbeck.students._formula_rounding import round_constants, shortest
 from limbeck.students._formula_search import DEFAULT_OPERATORS, OPERATORS, sampled_rows
@@ -357,7 +362,11 @@ def test_what_is_plain() -> None:
 def test_the_library_has_the_allowed_forms_only() -> None:
     few = build_library(COLUMNS, COSTS, frozenset({"add", "sub", "mul"}), range(D))
     texts = {str(to_sympy(item, SYMBOLS)) for item in few.items}
-    assert texts == {"x0", "x1", "x2", "x0**2", "x1**2", "x2**2", "x0*x1", "x0*x2", "x1*x2"}
+    assert texts > {"x0", "x1", "x2", "x0**2", "x1**2", "x2**2", "x0*x1", "x0*x2", "x1*x2", "x0 - x1", "(x0 + x2)**2"}
+    assert all(to_sympy(item, SYMBOLS).is_polynomial() for item in few.items)
+    bare = build_library(COLUMNS, COSTS, frozenset({"add", "sub"}), range(D))
+    assert {str(to_sympy(item, SYMBOLS)) for item in bare.items} > {"x0", "x1", "x2", "x0 + x1"}
+    assert all(sp.Poly(to_sympy(item, SYMBOLS)).total_degree() == 1 for item in bare.items)
     many = build_library(COLUMNS, COSTS, frozenset(OPERATORS), range(D))
     for item, values in zip(many.items, many.values.T, strict=True):
         np.testing.assert_allclose(values_of(item, COLUMNS), values)
@@ -412,8 +421,14 @@ def test_looking_back_undoes_the_view(name: str) -> None:
     assert not VIEWS[name].fits(y - 5.0, frozenset(DEFAULT_OPERATORS))
     assert not VIEWS[name].fits(y, frozenset({"add"}))
     seen = seen_through(name, values_of(X0, COLUMNS))
-    inner = {"root": power(X0, 2.0), "quotient": power(X0, -1.0), "exponential": apply("log", X0)}
-    formula = inner.get(name, power(X0, 0.5))
+    inner = {
+        "root": power(X0, 2.0),
+        "quotient": power(X0, -1.0),
+        "exponential": apply("log", X0),
+        "inverse root": power(X0, -2.0),
+        "square": power(X0, 0.5),
+    }
+    formula = inner[name]
     np.testing.assert_allclose(values_of(formula, COLUMNS), seen)
     back = looked_back(name, formula)
     assert back is not None
@@ -490,6 +505,27 @@ def test_a_constant_that_does_not_matter_becomes_zero() -> None:
     assert rounded.tolist() == [2.0, 0.0]
 
 
+def test_the_others_make_up_for_a_rounded_constant() -> None:
+    """Rounded one at a time, the loss rises far less than where each is rounded alone, to as many digits."""
+    together, alone = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        A = rng.normal(size=(100, 1)) + 0.2 * rng.normal(size=(100, 4))
+        y = A @ rng.uniform(0.5, 2.0, size=4) + 0.5 * rng.normal(size=100)
+        theta, *_ = np.linalg.lstsq(A, y, rcond=None)
+
+        def loss_at(t: np.ndarray, A: np.ndarray = A, y: np.ndarray = y) -> float:
+            return float(np.mean((A @ t - y) ** 2)) / 2
+
+        rounded = round_constants(theta, A.T @ A / 100, loss_at, 0.02 * loss_at(theta))
+        digits = [len(f"{abs(v):.15g}".replace(".", "").strip("0")) for v in rounded]
+        naive = np.array([float(f"{v:.{max(1, d)}g}") for v, d in zip(theta, digits, strict=True)])
+        together.append(loss_at(rounded) - loss_at(theta))
+        alone.append(loss_at(naive) - loss_at(theta))
+    assert np.mean(together) < 0.25 * np.mean(alone)
+    assert np.mean(np.array(together) <= np.array(alone)) > 0.8
+
+
 # The choice
 
 
@@ -522,6 +558,139 @@ def test_of_equals_the_shorter_is_chosen_and_of_unequals_the_better() -> None:
     assert set(clear.readable_.features_used) == {"x0", "x1"}
 
 
+def test_the_description_length_counted_by_hand() -> None:
+    """Three bits a symbol and seven for the constant, beside the answers' own."""
+    y = 2.5 * ROWS[:, 0] + np.random.default_rng(0).normal(size=60)
+    judge = judge_of(y[:, None])
+    formula = scale(X0, 2.5)
+    loss = np.mean((2.5 * ROWS[:, 0] - y) ** 2) / y.var()
+    expected = 30 * np.log2(loss) + 3 * np.log2(3) + 1 + 2 * np.log2(10)
+    assert judge.mdl((formula,)) == pytest.approx(expected)
+    assert distinct_symbols(formula) == {"x0", "*", "constant"}
+    whole = add(multiply(power(X0, 0.5), power(X1, -2.0)), scale(apply("log", X2), -1.0))
+    assert distinct_symbols(whole) == {"x0", "x1", "x2", "power 0.5", "power 2.0", "/", "-", "+", "log"}
+
+
+def test_the_description_length_does_not_depend_on_the_unit_of_the_answers() -> None:
+    y = 2.5 * ROWS[:, 0] + np.random.default_rng(0).normal(size=60)
+    grams, kilograms = judge_of(1000.0 * y[:, None]), judge_of(y[:, None])
+    assert grams.mdl((scale(X0, 2500.0),)) == pytest.approx(kilograms.mdl((scale(X0, 2.5),)))
+    long = add(scale(X0, 2.5), scale(X1, 0.001234))
+    assert kilograms.mdl((long,)) > kilograms.mdl((scale(X0, 2.5),))
+
+
+def test_a_formula_without_a_value_on_some_row_is_not_in_the_front() -> None:
+    """The logarithm fits the training rows exactly; a row it has no value on may be in any of the three parts."""
+    y = np.log(ROWS[:, :1])
+    bad = [column.copy() for column in COLUMNS]
+    bad[0][7] = -1.0
+    good, poor = (Part(tuple(columns), y, np.ones(60) / 60) for columns in (COLUMNS, bad))
+    schema = Schema(tuple(Column(f"x{j}") for j in range(D)))
+    blank = FormulaReadable(schema, "regression", ("y",), (sp.Float(0.0),))
+    features = build_features(schema, ROWS, y, np.ones(60))
+    models: list[tuple[Formula, ...]] = [(constant(1.0),), (scale(X0, 0.5),), (apply("log", X0),)]
+    for train, valid, guard, ok in (
+        (good, good, COLUMNS, True),
+        (poor, good, COLUMNS, False),
+        (good, poor, COLUMNS, False),
+        (good, good, bad, False),
+    ):
+        judge = Judge(train, valid, tuple(guard), y.var(axis=0), "identity", COSTS)
+        front, _ = build_front(judge, models, features, blank, [(0.5, 3.0)] * D, 20)
+        assert bool(front[-1].readable.expressions[0].atoms(sp.log)) is ok
+        assert front[-1].readable.ranges == ((0.5, 3.0),)
+
+
+def test_one_number_may_be_added_to_all_scores() -> None:
+    rng = np.random.default_rng(1)
+    judge = judge_of(rng.dirichlet(np.ones(3), size=60), "softmax")
+    formulas = [add(X0, constant(-1.5)), add(scale(X1, 2.0), constant(-1.5)), constant(0.0)]
+    moved = judge._with_few_constants(formulas)
+    assert moved == [X0, scale(X1, 2.0), constant(1.5)]
+    np.testing.assert_allclose(judge.row_losses(moved, judge.train), judge.row_losses(formulas, judge.train))
+
+
+def test_scores_of_classes_are_taken_where_they_are_simplest() -> None:
+    truth = np.column_stack([2.0 * ROWS[:, 0], np.zeros(60), ROWS[:, 1] * ROWS[:, 2], np.log(ROWS[:, 1])])
+    q = np.exp(truth) / np.exp(truth).sum(axis=1, keepdims=True)
+    scores = class_scores(q, COLUMNS, COSTS, frozenset(DEFAULT_OPERATORS))
+    np.testing.assert_allclose(scores, truth, atol=1e-9)
+    beside = BesideOthers(Logistic(q[:, 0], np.ones(60) / 60), log_total(scores, 0))
+    _, slope, _ = beside.expand(scores[:, 0])
+    np.testing.assert_allclose(slope, 0.0, atol=1e-12)
+
+
+# The ranges
+
+
+def ranged(ranges: Any = ((1.0, 4.0), None)) -> FormulaReadable:
+    schema = Schema((Column("cement"), Column("job", "nominal", levels=("a", "b")), Column("age")))
+    expression = sp.log(sp.Symbol("x0")) + sp.Symbol("x1")
+    return FormulaReadable(schema, "regression", ("y",), (expression,), "identity", ranges)
+
+
+def test_rows_outside_the_ranges_are_told() -> None:
+    formula = ranged()
+    frame = pd.DataFrame({"cement": [1.0, 4.0, 0.9, 9.0], "job": ["a", "b", "a", "a"], "age": [1e9, 0, 0, 0]})
+    assert formula.outside(frame).tolist() == [False, False, True, True]
+    assert formula.domain_text() == "fitted for 1 <= cement <= 4"
+    assert "fitted for" not in formula.text()
+    again = readable_from_dict(json.loads(json.dumps(formula.to_dict())))
+    assert again == formula
+    assert again.ranges == ((1.0, 4.0), None)  # type: ignore[attr-defined]
+
+
+def test_a_formula_from_before_there_were_ranges_loads() -> None:
+    old = ranged(None)
+    assert "ranges" not in old.to_dict()
+    again = readable_from_dict(old.to_dict())
+    assert again == old
+    assert old.domain_text() == "fitted for values that were not kept"
+    with pytest.raises(InputError, match="made or stored without the ranges of its rows"):
+        old.outside(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "ranges", ["x", [1.0], [[2.0, 1.0], None], [[0.0, float("nan")], None], [["0", "1"], None], [[0, 10**400], None]]
+)
+def test_bad_ranges_are_refused(ranges: Any) -> None:
+    with pytest.raises(InputError, match="a formula's ranges are a list of pairs of numbers"):
+        readable_from_dict({**ranged().to_dict(), "ranges": ranges})
+
+
+def test_ranges_are_of_the_columns_used() -> None:
+    with pytest.raises(InputError, match=r"ranges has one item for each of \('cement', 'job'\); got 3"):
+        ranged(((1.0, 2.0), None, (0.0, 1.0)))
+
+
+def test_hostile_names_and_numbers_in_the_domain() -> None:
+    schema = Schema((Column("a <= 1, b"), Column("b")))
+    expression = sp.Symbol("x0") + sp.Symbol("x1")
+    ranges = ((-1.23456, 1.23456), (-1e-9, 2e20))
+    formula = FormulaReadable(schema, "regression", ("y",), (expression,), "identity", ranges)
+    assert formula.domain_text() == "fitted for -1.235 <= `a <= 1, b` <= 1.235, -1e-09 <= b <= 2e+20"
+
+
+def test_values_that_are_not_finite_are_told() -> None:
+    formula = ranged()
+    frame = pd.DataFrame({"cement": [1.0, -4.0, 0.0], "job": ["a", "b", "a"], "age": 0.0})
+    match = (
+        r"no finite value on 2 of 3 rows \(positions 1, 2\); 2 of them lie outside the ranges it was fitted for 1 <="
+    )
+    with pytest.warns(NotFiniteWarning, match=match):
+        assert np.isfinite(formula(frame)[:, 0]).tolist() == [True, False, False]
+
+
+def test_predict_says_how_many_rows_lie_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.DataFrame({"cement": [1.0, 9.0, 0.5], "job": ["a", "b", "a"], "age": 0.0})
+    _say_what_is_outside(ranged(), frame)
+    told = "2 of 3 rows lie outside the ranges that the formula was fitted for 1 <= cement <= 4\n"
+    assert capsys.readouterr().err == told
+    _say_what_is_outside(ranged(), frame[:1])
+    _say_what_is_outside(ranged(None), frame)
+    assert capsys.readouterr().err == ""
+
+
 # The students
 
 rng = np.random.default_rng(8)
@@ -542,6 +711,59 @@ def test_the_front_is_a_front() -> None:
         assert np.isfinite(member.bic)
     bics = [member.bic for member in model.front_]
     assert bics[0] == max(bics)
+
+
+def test_the_front_as_a_table() -> None:
+    model = FormulaRegressor(**SMALL).fit(X, Y)
+    table = model.front_frame()
+    assert list(table.columns) == ["complexity", "score", "bic", "mdl", "chosen", "text"]
+    assert table["complexity"].tolist() == [member.complexity for member in model.front_]
+    assert table.loc[table["chosen"], "text"].tolist() == [model.readable_.text()]
+    assert np.isfinite(table["mdl"]).all()
+    assert table["mdl"].iloc[0] > table["mdl"].iloc[-1]
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        FormulaRegressor().front_frame()
+
+
+def test_ranges_are_those_of_the_rows() -> None:
+    model = FormulaRegressor(**SMALL).fit(X, Y)
+    assert model.readable_.ranges is not None
+    assert not model.readable_.outside(X).any()
+    assert model.readable_.outside(X + 10.0).all()
+    spans = zip(model.readable_.columns_used, model.readable_.ranges, strict=True)
+    assert all(span == (X[:, j].min(), X[:, j].max()) for j, span in spans)
+
+
+def test_restarts_share_the_budget() -> None:
+    one, two = (FormulaRegressor(restarts=n, max_evaluations=40_000, random_state=0) for n in (1, 2))
+    assert one.expected_seconds(200, 3, 1) == two.expected_seconds(200, 3, 1)
+    noisy = Y + np.random.default_rng(2).normal(size=200)
+    found = [model.fit(X, noisy).front_ for model in (one, two)]
+    assert [m.readable.to_dict() for m in found[0]] != [m.readable.to_dict() for m in found[1]]
+    assert all(front[-1].score > 0.8 for front in found)
+
+
+def test_a_logarithm_is_finite_wherever_it_was_fitted() -> None:
+    Z = np.random.default_rng(5).uniform(1.001, 4.0, size=(200, 2))
+    model = FormulaRegressor(**SMALL).fit(Z, np.log(Z[:, 0] - 1.0))
+    for member in model.front_:
+        assert np.isfinite(member.readable(Z)).all()
+
+
+def test_a_student_says_where_it_has_no_value() -> None:
+    model = FormulaRegressor(**SMALL).fit(X, np.log(X[:, 0]))
+    assert model.readable_.expressions[0].atoms(sp.log)
+    Z = X.copy()
+    Z[3, 0] = -1.0
+    with pytest.warns(
+        NotFiniteWarning, match=r"on 1 of 200 rows \(positions 3\); 1 of them lie outside the ranges it was"
+    ):
+        assert np.isnan(model.predict(Z)[3])
+    classes = FormulaClassifier(**SMALL).fit(X, X[:, 0] > 2)
+    object.__setattr__(classes.readable_, "expressions", (sp.log(sp.Symbol("x0")),))
+    object.__setattr__(classes.readable_, "ranges", None)
+    with pytest.warns(NotFiniteWarning, match=r"on 1 of 200 rows \(positions 3\)$"):
+        classes.predict_proba(Z)
 
 
 def test_scores_are_those_of_rows_not_fitted() -> None:
@@ -624,6 +846,40 @@ def test_many_classes_have_a_formula_each() -> None:
     np.testing.assert_array_equal(model.predict(X), np.array([10, 20, 30])[model.predict_proba(X).argmax(axis=1)])
 
 
+def test_ten_classes_are_found_exactly() -> None:
+    """Class against the rest leaves a tenth of this entropy at half as many symbols again."""
+    rng = np.random.default_rng(0)
+    Z, new = rng.uniform(0.5, 3, size=(600, 3)), rng.uniform(0.5, 3, size=(300, 3))
+
+    def probabilities(z: np.ndarray) -> np.ndarray:
+        a, b, c = z.T
+        one = np.ones(len(z))
+        scores = [2 * a, 1.5 * b * c - 1, 3 * np.log(a), -b, a - b, 2 * c, b / a, 2 * b - 2, 0.5 * a * c, one]
+        weights = np.exp(np.column_stack(scores))
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+    model = FormulaClassifier(max_complexity=60, max_evaluations=60_000, restarts=1, random_state=0)
+    model.fit(Z, None, y_soft=probabilities(Z), classes=list(range(10)))
+    q = probabilities(new)
+    found = model.predict_proba(new)
+    entropy, noise = -np.sum(q * np.log(q)), -np.sum(q * np.log(q.mean(axis=0)))
+    assert -np.sum(q * np.log(found)) - entropy < 0.01 * (noise - entropy)
+    assert np.mean(found.argmax(axis=1) == q.argmax(axis=1)) > 0.97
+    assert model.readable_.complexity <= 50
+
+
+def test_four_outputs_are_found_exactly() -> None:
+    def answers(z: np.ndarray) -> np.ndarray:
+        a, b, c = z.T
+        return np.column_stack([3 * a * b + 1, b * np.exp(-c), np.sqrt(a + c), 2 * a / b - c])
+
+    Z, new = (np.random.default_rng(seed).uniform(0.5, 3, size=(400, 3)) for seed in (0, 1))
+    model = FormulaRegressor(max_evaluations=60_000, restarts=1, random_state=0).fit(Z, answers(Z))
+    left = np.mean((model.predict(new) - answers(new)) ** 2, axis=0) / answers(new).var(axis=0)
+    assert (left < 1e-6).all()
+    assert model.readable_.complexity <= 24
+
+
 def test_a_class_that_never_comes_has_little_probability() -> None:
     model = FormulaClassifier(**SMALL).fit(X, np.where(X[:, 0] > 2, "a", "b"), classes=["a", "b", "c"])
     assert model.predict_proba(X)[:, 2].max() < 0.05
@@ -648,7 +904,7 @@ HOSTILE: dict[str, tuple[Any, Any, float]] = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_rows(case: str) -> None:
     rows, y, near = HOSTILE[case]
-    model = FormulaRegressor(max_evaluations=6_000, random_state=0).fit(rows, y)
+    model = FormulaRegressor(max_evaluations=12_000, random_state=0).fit(rows, y)
     predicted = model.predict(rows)
     assert np.isfinite(predicted).all()
     assert np.abs(predicted - y).max() <= near
@@ -670,6 +926,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a slip": ({"operators": ["lgo"]}, "got 'lgo'. Did you mean 'log'"),
     "operators as a number": ({"operators": 7}, "operators must be a list of names out of .*; got 7"),
     "one row": ({"max_rows": 1}, "max_rows must be a whole number of at least 2; got 1"),
+    "no restarts": ({"restarts": 0}, "restarts must be a whole number of at least 1; got 0"),
+    "restarts as a float": ({"restarts": 3.0}, "restarts must be a whole number of at least 1; got 3.0"),
     "a bad seed": ({"random_state": "x"}, "random_state must be a whole number >= 0"),
 }
 

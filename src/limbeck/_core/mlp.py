@@ -22,7 +22,7 @@ from limbeck._core.errors import InputError
 from limbeck._core.progress import Report
 
 if TYPE_CHECKING:
-    from limbeck._core.mlp_loop import Part
+    from limbeck._core.mlp_loop import Part, Penalised
 
 __all__ = ["ACTIVATIONS", "MLPWeights", "Stream", "fit_mlp", "forward", "softmax"]
 
@@ -172,6 +172,7 @@ def fit_mlp(
     embeddings: Sequence[tuple[int, int]] = (),
     prune: float = 0.0,
     stream: Stream | None = None,
+    penalty: Penalised | None = None,
 ) -> MLPWeights:
     """A trained network, with the weights of the epoch that was best on the validation part.
 
@@ -203,6 +204,9 @@ def fit_mlp(
     stream : iterable of pairs of arrays, optional
         More rows ``(X, Y)`` to train on, each of weight 1, in parts that are read anew for every epoch, so that they
         need not fit into memory. What can be iterated once only (a generator) is refused.
+    penalty : function, optional
+        From the network and a batch of standardised inputs, in a random order, to the network's answers (standardised,
+        or scores) and a scalar that is added to the loss of each step. The loss that training stops by is without it.
 
     Raises
     ------
@@ -242,6 +246,7 @@ def fit_mlp(
         progress=progress or (lambda what, done, total: None),
         embeddings=tuple((int(levels), int(dims)) for levels, dims in embeddings),
         prune=float(prune),
+        penalty=penalty,
     )
     parts = [moments.standardised(part) for part in rows]
     more = None if stream is None else MoreRows(_StandardisedStream(stream, moments), sizes)

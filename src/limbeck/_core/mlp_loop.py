@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -18,13 +18,15 @@ import torch
 
 from limbeck._core.progress import Report
 
-__all__ = ["MoreRows", "Part", "Plan", "Trained", "train"]
+__all__ = ["MoreRows", "Part", "Penalised", "Plan", "Trained", "train"]
 
 DOING = "training a network"
 
 Part: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Inputs ``(n, d)``, targets ``(n, k)``, weights ``(n,)``."""
 Tensors: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Penalised: TypeAlias = Callable[[torch.nn.Module, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""From a network and a batch to its answers ``(n, k)`` and what is added to the loss, in one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Plan:
     progress: Report
     embeddings: tuple[tuple[int, int], ...] = ()
     prune: float = 0.0
+    penalty: Penalised | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,11 @@ def train(part: Part, held: Part, plan: Plan, more: MoreRows | None = None) -> T
     with _one_thread():
         rows = _tensors(part, plan.dtype, mean_one=more is None)
         held_rows = rows if held is part else _tensors(held, plan.dtype)
-        batches = _InMemory(rows, plan.batch_size) if more is None else _Streamed(rows, more, plan)
+        batches = (
+            _InMemory(rows, plan.batch_size, shuffle=plan.penalty is not None)
+            if more is None
+            else _Streamed(rows, more, plan)
+        )
         network = _network(plan)
         started = time.monotonic()
         history, best_epoch, stopped = _descend(network, batches, held_rows, plan, None, started)
@@ -145,7 +152,7 @@ def _epochs(
         for x, y, w in batches.epoch(generator):
             optimiser.zero_grad(set_to_none=True)
             with torch.enable_grad():
-                loss = _loss(network(x), y, w, plan.task)
+                loss = _batch_loss(network, x, y, w, plan)
                 loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
@@ -159,14 +166,15 @@ def _epochs(
 class _InMemory:
     """Rows that are held, in a new order each epoch."""
 
-    def __init__(self, rows: Tensors, batch_size: int) -> None:
+    def __init__(self, rows: Tensors, batch_size: int, *, shuffle: bool = False) -> None:
         self.rows, self.batch_size = rows, batch_size
         self.steps = -(-len(rows[0]) // batch_size)
+        self.shuffle = shuffle or self.steps > 1
 
     def epoch(self, generator: torch.Generator) -> Iterator[Tensors]:
         """The batches of one epoch."""
         x, y, w = self.rows
-        order = torch.randperm(len(x), generator=generator) if self.steps > 1 else None
+        order = torch.randperm(len(x), generator=generator) if self.shuffle else None
         for start in range(0, len(x), self.batch_size):
             batch = slice(None) if order is None else order[start : start + self.batch_size]
             yield x[batch], y[batch], w[batch]
@@ -231,6 +239,16 @@ class _Embedded(torch.nn.Module):
         codes = x[:, self.numbers :].long()
         found = [torch.nn.functional.embedding(codes[:, j], table) for j, table in enumerate(self.tables)]
         return torch.cat([x[:, : self.numbers], *found], dim=1)
+
+
+def _batch_loss(
+    network: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, plan: Plan
+) -> torch.Tensor:
+    """The loss of a batch with its penalty, where there is one."""
+    if plan.penalty is None:
+        return _loss(network(x), y, w, plan.task)
+    scores, more = plan.penalty(network, x)
+    return _loss(scores, y, w, plan.task) + more
 
 
 def _loss(scores: torch.Tensor, y: torch.Tensor, w: torch.Tensor, task: str) -> torch.Tensor:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli import _bill, _compress, _data, _distill, _export, _predict, _report, _show, _tradeoff
+from limbeck.cli import _bill, _block, _compress, _data, _distill, _export, _predict, _report, _show, _study, _tradeoff
 
 __all__ = ["app", "main"]
 
@@ -33,7 +33,9 @@ app.command("predict")(_predict.predict)
 app.command("report")(_report.report)
 app.command("tradeoff")(_tradeoff.tradeoff)
 app.command("bill")(_bill.bill)
+app.command("block")(_block.block)
 app.add_typer(_data.app, name="data")
+app.add_typer(_study.app, name="study")
 
 
 def _version(value: bool) -> None:

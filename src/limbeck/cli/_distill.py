@@ -51,6 +51,9 @@ def distill(
     bill: Annotated[
         bool, typer.Option("--bill", help="Also measure what teacher and students cost to store and to ask.")
     ] = False,
+    smooth: Annotated[
+        str | None, typer.Option(help="Train the network with a penalty on its slope: jacobian or lipschitz.")
+    ] = None,
     max_rows: MaxRows = None,
     task: Task = None,
     classes: Classes = None,
@@ -79,6 +82,7 @@ def distill(
         classes=names_in(classes) or None,
         budget_s=None if budget is None else seconds(budget),
         bill=bill,
+        smooth=smooth,
         random_state=seed,
         n_jobs=jobs,
         progress=not (quiet or as_json),

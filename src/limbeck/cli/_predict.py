@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from limbeck.readable import Readable
 
 __all__ = ["predict"]
 
@@ -18,7 +21,10 @@ def predict(
         Path | None, typer.Option(help="A .csv or .parquet file; absent: CSV on the standard output.")
     ] = None,
 ) -> None:
-    """Write one student's answers: a column an output, or the class and a probability a class."""
+    """Write one student's answers: a column an output, or the class and a probability a class.
+
+    For a formula, how many rows lie outside the ranges that it was fitted on is said too.
+    """
     import pandas as pd
 
     from limbeck import load
@@ -51,3 +57,18 @@ def predict(
         raise InputError(f"--out is a .csv or .parquet file; got {out.name!r}")
     if out is not None:
         typer.echo(f"{len(table)} rows by {candidate.name}: {out}", err=True)
+    _say_what_is_outside(candidate.readable, rows.frame)
+
+
+def _say_what_is_outside(readable: Readable, rows: Any) -> None:
+    """How many rows a formula was not fitted for, on the standard error."""
+    from limbeck.readable import FormulaReadable
+
+    if not isinstance(readable, FormulaReadable) or readable.ranges is None:
+        return
+    n_outside = int(readable.outside(rows).sum())
+    if n_outside:
+        typer.echo(
+            f"{n_outside} of {len(rows)} rows lie outside the ranges that the formula was {readable.domain_text()}",
+            err=True,
+        )

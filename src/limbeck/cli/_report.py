@@ -1,4 +1,4 @@
-"""``limbeck report``: the offline page of a run."""
+"""``limbeck report``: the offline page of a run or of a study."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ __all__ = ["report"]
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    out: Annotated[Path | None, typer.Option(help="The page; absent: report.html in the run's folder.")] = None,
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of a study.")],
+    out: Annotated[Path | None, typer.Option(help="The page; absent: report.html in the folder.")] = None,
 ) -> None:
-    """Write a run's report: one HTML file that needs no network."""
+    """Write the report of a run or of a study: one HTML file that needs no network."""
+    path = out if out is not None else run / "report.html"
+    if (run / "study.json").is_file() and not (run / "run.json").is_file():
+        from limbeck.report import write_study
+
+        typer.echo(str(write_study(run, path)))
+        return
     from limbeck import load
 
-    page = load(run).report(out if out is not None else run / "report.html")
-    typer.echo(str(page))
+    typer.echo(str(load(run).report(path)))

@@ -1,6 +1,6 @@
 """The frozen things a person reads, and the one language they share."""
 
-from limbeck.readable._formula import FormulaReadable
+from limbeck.readable._formula import FormulaReadable, NotFiniteWarning
 from limbeck.readable._language import IsIn, Program, count_symbols, evaluate
 from limbeck.readable._network import Embedding, Layer, NetworkReadable
 from limbeck.readable._packing import pack, unpack
@@ -21,6 +21,7 @@ __all__ = [
     "LinearTerm",
     "NetworkReadable",
     "Node",
+    "NotFiniteWarning",
     "Program",
     "Readable",
     "Reading",

@@ -5,6 +5,9 @@ Source
 Own frozen form of what symbolic regression finds. In classification the expressions are scores: one for two classes
 (logistic link, the second class's probability rises with it), or one a class (softmax link).
 
+A formula says something where it was fitted. It keeps the ranges of its columns there, and what lies outside can be
+asked for; it is not refused.
+
 Cost
 ----
 One NumPy operation a node and row.
@@ -12,6 +15,9 @@ One NumPy operation a node and row.
 
 from __future__ import annotations
 
+import math
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -20,7 +26,7 @@ import numpy as np
 import sympy as sp
 
 from limbeck._core.errors import InputError
-from limbeck._core.tables import Schema
+from limbeck._core.tables import Rows, Schema
 from limbeck.readable._language import (
     Program,
     choice,
@@ -35,9 +41,18 @@ from limbeck.readable._language import (
 from limbeck.readable._readable import Built, Readable, Steps, read_head
 from limbeck.readable._text import expression_text, name_text
 
-__all__ = ["FormulaReadable", "link_probabilities"]
+__all__ = ["FormulaReadable", "NotFiniteWarning", "Range", "link_probabilities"]
+
+Range = tuple[float, float] | None
+"""The least and the greatest value of a column; None where it has levels."""
+
+ROWS_NAMED = 5
 
 Link = Literal["identity", "logistic", "softmax"]
+
+
+class NotFiniteWarning(UserWarning):
+    """A formula has no finite value on some rows."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,9 @@ class FormulaReadable(Readable):
         Regression outputs, or class scores.
     link : str
         ``identity`` (regression), ``logistic`` (one score, two classes) or ``softmax`` (one score a class).
+    ranges : tuple of (float, float) or None
+        For each of `columns_used`, between which values the rows lay that the formula was fitted on (None for a column
+        with levels); None where that is not known.
     """
 
     family: ClassVar[str] = "formula"
@@ -58,9 +76,10 @@ class FormulaReadable(Readable):
     output_names: tuple[str, ...]
     expressions: tuple[sp.Expr, ...]
     link: Link = "identity"
+    ranges: tuple[Range, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a link that does not fit the outputs, and columns that are not there."""
+        """Refuse a link that does not fit the outputs, columns that are not there, and ranges that don't fit them."""
         scores = 1 if self.link == "logistic" else len(self.output_names)
         if len(self.expressions) != scores or (self.link == "logistic" and len(self.output_names) != 2):
             raise InputError(
@@ -71,6 +90,57 @@ class FormulaReadable(Readable):
         free = set().union(*(expr.free_symbols for expr in self.expressions)) - known
         if any(isinstance(symbol, sp.Symbol) for symbol in free):
             raise InputError(f"the expressions use {sorted(map(str, free))}; the columns are x0 ... x{len(known) - 1}")
+        if self.ranges is not None and len(self.ranges) != len(self.columns_used):
+            raise InputError(f"ranges has one item for each of {self.features_used}; got {len(self.ranges)}")
+
+    def __call__(self, X: Rows) -> np.ndarray:
+        """The outputs ``(n, k)`` on the user's rows; a warning says which rows have none that is finite."""
+        Z = self.schema.encode(X)
+        outputs = self.predict_encoded(Z)
+        self.warn_where_not_finite(Z, outputs)
+        return outputs
+
+    def warn_where_not_finite(self, Z: np.ndarray, outputs: np.ndarray) -> None:
+        """Warn where the outputs ``(n, k)`` on encoded rows are not finite: on which rows, and how many lie outside."""
+        rows = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        if not len(rows):
+            return
+        named = ", ".join(map(str, rows[:ROWS_NAMED])) + (", ..." if len(rows) > ROWS_NAMED else "")
+        text = f"the formula has no finite value on {len(rows)} of {len(Z)} rows (positions {named})"
+        if self.ranges is not None:
+            n_outside = int(self._outside(Z[rows]).sum())
+            text += f"; {n_outside} of them lie outside the ranges it was {self.domain_text()}"
+        warnings.warn(text, NotFiniteWarning, stacklevel=3)
+
+    def outside(self, X: Rows) -> np.ndarray:
+        """For each of the user's rows, True where a column that the formula uses is outside the range of its rows.
+
+        Raises
+        ------
+        InputError
+            Where the formula does not know its ranges.
+        """
+        if self.ranges is None:
+            raise InputError("this formula was made or stored without the ranges of its rows, so none can be outside")
+        return self._outside(self.schema.encode(X))
+
+    def _outside(self, Z: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(Z), dtype=bool)
+        for j, span in zip(self.columns_used, self.ranges or (), strict=True):
+            if span is not None:
+                found |= ~((Z[:, j] >= span[0]) & (Z[:, j] <= span[1]))
+        return found
+
+    def domain_text(self) -> str:
+        """For which values of its columns the formula was fitted: ``fitted for 102 <= cement <= 540``."""
+        if self.ranges is None:
+            return "fitted for values that were not kept"
+        spans = [
+            f"{_short(span[0], down=True)} <= {name_text(name)} <= {_short(span[1], down=False)}"
+            for name, span in zip(self.features_used, self.ranges, strict=True)
+            if span is not None
+        ]
+        return "fitted for " + (", ".join(spans) or "any values")
 
     def scores(self, Z: np.ndarray) -> np.ndarray:
         """The expressions' values ``(n, number of expressions)`` on encoded rows, before the link."""
@@ -114,11 +184,14 @@ class FormulaReadable(Readable):
 
     def to_dict(self) -> dict[str, Any]:
         """The formula as JSON types, exactly."""
-        return {
+        data = {
             **self._head(),
             "link": self.link,
             "expressions": [expression_to_json(expr) for expr in self.expressions],
         }
+        if self.ranges is not None:
+            data["ranges"] = [None if span is None else list(span) for span in self.ranges]
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FormulaReadable:
@@ -128,7 +201,38 @@ class FormulaReadable(Readable):
         if link not in ("identity", "logistic", "softmax"):
             raise InputError(f"a formula's link is identity, logistic or softmax; got {link!r:.60}")
         expressions = tuple(expression_from_json(expr) for expr in data.get("expressions", []))
-        return cls(schema, task, names, expressions, link)
+        return cls(schema, task, names, expressions, link, _read_ranges(data.get("ranges")))
+
+
+def _read_ranges(data: Any) -> tuple[Range, ...] | None:
+    """The ranges that were stored; files from before there were any have none."""
+    if data is None:
+        return None
+    if not isinstance(data, list):
+        raise InputError(f"a formula's ranges are a list of pairs of numbers; got {data!r:.60}")
+    found: list[Range] = []
+    for span in data:
+        if span is None:
+            found.append(None)
+            continue
+        numbers = isinstance(span, list) and len(span) == 2 and all(_is_plain_number(value) for value in span)
+        if not numbers or span[0] > span[1]:
+            raise InputError(f"a formula's ranges are a list of pairs of numbers, the lower first; got {span!r:.60}")
+        found.append((float(span[0]), float(span[1])))
+    return tuple(found)
+
+
+def _is_plain_number(value: Any) -> bool:
+    return type(value) in (int, float) and -sys.float_info.max <= value <= sys.float_info.max
+
+
+def _short(value: float, *, down: bool) -> str:
+    """The number with four digits, rounded away from the range so that no row of it is left out."""
+    short = float(f"{value:.4g}")
+    if (short > value) if down else (short < value):
+        step = 10.0 ** (math.floor(math.log10(abs(value))) - 3)
+        short = float(f"{short - step if down else short + step:.4g}")
+    return f"{short:.10g}"
 
 
 def link_probabilities(scores: np.ndarray, link: Link) -> np.ndarray:

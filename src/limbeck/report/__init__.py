@@ -1,21 +1,23 @@
-"""A saved run as one offline HTML page; pure: the same folder gives the same bytes."""
+"""A saved run or study as one offline HTML page; pure: the same folder gives the same bytes."""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck.report._page import render, write_report
+    from limbeck.report._study import render_study, write_study
 
-__all__ = ["render", "write_report"]
+_HOMES = {"render": "_page", "render_study": "_study", "write_report": "_page", "write_study": "_study"}
+
+__all__ = ["render", "render_study", "write_report", "write_study"]
 
 
 def __getattr__(name: str) -> Any:
     """The public functions, loaded on first use."""
-    if name in __all__:
-        from limbeck.report import _page
-
-        return getattr(_page, name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"limbeck.report.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'limbeck.report' has no attribute {name!r}")
 
 

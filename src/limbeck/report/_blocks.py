@@ -20,6 +20,7 @@ from limbeck.readable import (
     SoftTreeReadable,
     TreeReadable,
 )
+from limbeck.report._alternatives import alternatives_view, fitted_ranges
 from limbeck.report._answers_svg import confusion, scatter_svg
 from limbeck.report._embed import Budget, json_block
 from limbeck.report._network_svg import first_layer, heat_svg
@@ -27,7 +28,7 @@ from limbeck.report._programs import size_text
 from limbeck.report._rules_view import rule_list_values, rule_set_values, rules_data
 from limbeck.report._soft_tree import soft_tree_data, soft_tree_readings, soft_tree_values
 from limbeck.report._spans import most_used
-from limbeck.report._students import Alternative, StudentView
+from limbeck.report._students import StudentView
 from limbeck.report._tree_svg import lay_out, tree_svg
 from limbeck.report._typeset import formula_lines, link_mathml
 from limbeck.report._whatif import encoded_row
@@ -40,7 +41,6 @@ MAX_PLOTS = 6
 MAX_WORST_COLUMNS = 12
 MAX_WORST_ROWS = 10
 MAX_TEXT = 60_000
-MAX_SYMBOLS_TYPESET = 400
 
 
 @dataclass
@@ -182,17 +182,9 @@ class Blocks:
 
     def alternatives(self, student: StudentView) -> Markup:
         """The front inside the family."""
-        shown = student.alternatives[:MAX_LINES]
-        if len(shown) < 2:
+        if len(student.alternatives) < 2:
             return Markup("")
-        more = len(student.alternatives) - len(shown)
-        block = self._render(
-            "alternatives.html.j2",
-            name=student.name,
-            heading="Formula" if student.family == "formula" else "Model",
-            lines=[_alternative_line(alternative) for alternative in shown],
-            more=f"{plural(more, 'more')} are in the run’s folder." if more else "",
-        )
+        block = self._render("alternatives.html.j2", name=student.name, **alternatives_view(student))
         return self._keep(block, f"the other lengths of {student.name}")
 
     def text(self, student: StudentView) -> str:
@@ -254,7 +246,13 @@ def _formula_values(formula: FormulaReadable) -> dict[str, Any]:
     lines = formula_lines(formula)
     shown = lines[:MAX_LINES]
     more = f"{len(lines) - len(shown)} more expressions are in the text below." if len(lines) > len(shown) else ""
-    return {"kind": "formula", "lines": shown, "link": link_mathml(formula), "more": more}
+    return {
+        "kind": "formula",
+        "lines": shown,
+        "link": link_mathml(formula),
+        "more": more,
+        "fitted_on": fitted_ranges(formula),
+    }
 
 
 def _network_values(student: StudentView, network: NetworkReadable, ranges: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -322,36 +320,3 @@ def _class_values(teacher: np.ndarray, own: np.ndarray, names: tuple[str, ...]) 
         f"{plural(len(teacher), 'held-out row')}, counted by the most probable class; on the diagonal the two agree."
     )
     return {"scatters": [], "confusion": found, "caption": caption}
-
-
-def _alternative_line(alternative: Alternative) -> dict[str, Any]:
-    readable = alternative.readable
-    maths: list[Markup] = []
-    if isinstance(readable, FormulaReadable) and alternative.complexity <= MAX_SYMBOLS_TYPESET:
-        lines = formula_lines(readable)
-        if len(lines) <= 4 and all(line.math for line in lines):
-            maths = [line.math for line in lines if line.math]
-    return {
-        "complexity": number(alternative.complexity),
-        "fidelity": measure(alternative.fidelity),
-        "score": measure(alternative.score),
-        "chosen": alternative.chosen,
-        "math": maths,
-        "text": _in_short(readable),
-    }
-
-
-def _in_short(readable: Readable) -> str:
-    if isinstance(readable, TreeReadable):
-        read = shortened(", ".join(readable.features_used[:6]), 200) or "no column"
-        return f"{plural(readable.n_leaves, 'leaf', 'leaves')}, reads {read}"
-    if isinstance(readable, NetworkReadable):
-        return " → ".join(
-            str(n) for n in (len(readable.input_columns), *(len(layer.bias) for layer in readable.layers))
-        )
-    if isinstance(readable, SoftTreeReadable):
-        return f"{plural(readable.n_nodes, 'filter')}, {plural(readable.depth, 'decision')} a row"
-    if isinstance(readable, RuleListReadable | RuleSetReadable):
-        read = shortened(", ".join(readable.features_used[:6]), 200) or "no column"
-        return f"{plural(len(readable.rules), 'rule')}, reads {read}"
-    return shortened(readable.text(), 600)

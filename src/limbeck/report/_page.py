@@ -16,13 +16,11 @@ The exports of the students, and a few seconds for large networks.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from limbeck._core.errors import InputError
@@ -37,8 +35,8 @@ from limbeck.report._embed import Budget, Scripts, clean, json_block
 from limbeck.report._findings import finding_line
 from limbeck.report._front_svg import front_svg, mark, tone
 from limbeck.report._programs import RunningProgram, exports_of, running_program
+from limbeck.report._shell import MAX_BYTES, logo, shipped, templates
 from limbeck.report._students import StudentView, read_students
-from limbeck.report._svg import element
 from limbeck.report._whatif import page_data
 from limbeck.report._words import (
     FAMILY_LABELS,
@@ -52,7 +50,6 @@ from limbeck.report._words import (
 
 __all__ = ["MAX_BYTES", "render", "write_report"]
 
-MAX_BYTES = 3_000_000
 BUDGETS = (2_600_000, 1_200_000, 300_000)
 STYLES = ("base.css", "pictures.css", "families.css", "whatif.css", "print.css")
 SCRIPTS = ("core.js", "front.js", "tree.js", "soft_tree.js", "rules.js", "whatif.js", "exports.js")
@@ -99,24 +96,6 @@ def render(documents: RunDocuments) -> str:
     raise InputError(f"a page below 3 MB can't show {len(students)} students; save a run with fewer")
 
 
-@functools.cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("limbeck.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _file(name: str) -> str:
-    loader = _templates().loader
-    if loader is None:
-        raise InputError("the page's templates are missing; install limbeck again")
-    return loader.get_source(_templates(), name)[0]
-
-
 @dataclass
 class _Page:
     """One rendering within one budget."""
@@ -127,11 +106,11 @@ class _Page:
     budget: Budget
 
     def text(self) -> str:
-        style = "\n".join(_file(name) for name in STYLES).replace("DARK", _file("dark.css"))
-        scripts, sources = Scripts(), [_file(name) for name in SCRIPTS]
+        style = "\n".join(shipped(name) for name in STYLES).replace("DARK", shipped("dark.css"))
+        scripts, sources = Scripts(), [shipped(name) for name in SCRIPTS]
         self.budget.take(style, *sources)
         blocks = Blocks(
-            _templates(), self.schema, self.documents.run.get("columns") or [], self.documents.arrays, self.budget
+            templates(), self.schema, self.documents.run.get("columns") or [], self.documents.arrays, self.budget
         )
         drawings = [blocks.drawing(s) for s in self.students]
         worst = [blocks.worst_rows(s) for s in self.students]
@@ -157,7 +136,7 @@ class _Page:
                     "text": blocks.text(student),
                 }
             )
-        page = _templates().get_template("page.html.j2")
+        page = templates().get_template("page.html.j2")
         running = [program for program in programs if isinstance(program, RunningProgram)]
         written = [scripts.add(source) for source in sources]
         return clean(
@@ -165,7 +144,7 @@ class _Page:
                 about=about_run(self.documents, self.students),
                 policy=scripts.policy(pictures=any(walk.get("soft", {}).get("image") for walk in walks)),
                 css=Markup(style),  # noqa: S704 - shipped with the package
-                logo=_logo(),
+                logo=logo(),
                 students=views,
                 metric=self._metric(),
                 front=self._front(),
@@ -197,6 +176,7 @@ class _Page:
             "short": shortened(student.name, 40),
             "tone": tone(student.family, student.name),
             "mark": mark(student.family),
+            "is_formula": student.family == "formula",
             "kind": student.kind,
             "verdict_label": label,
             "verdict_rest": shortened(rest, 1000),
@@ -285,11 +265,3 @@ def _start(students: Sequence[StudentView]) -> int:
         return refused, student.family == "network", ranks[student.kind], -value, student.index
 
     return min(students, key=order).index
-
-
-def _logo() -> Markup:
-    """A still: a flask, its neck, and a drop."""
-    still = "M9 13V7.5Q9 5 11.5 5H13L25 15M9 13A7 7 0 1 0 13.6 13.3V9.5L23.5 17.6"
-    drop = "M25.2 20.5q2.6 3.4 2.6 5a2.6 2.6 0 0 1-5.2 0q0-1.6 2.6-5z"
-    size = {"viewBox": "0 0 32 32", "width": 26, "height": 26, "aria-hidden": "true", "class": "logo"}
-    return element("svg", size, element("path", {"d": still}), element("path", {"class": "drop", "d": drop}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,13 +30,16 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another model of the same family, shorter or longer."""
+    """Another model of the same family, shorter or longer; what the run does not say of it is None."""
 
     readable: Readable
     complexity: int
     score: Any
     fidelity: float | None
     chosen: bool
+    accuracy: float | None = None
+    bic: float | None = None
+    mdl: float | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def _read(index: int, name: str, document: dict[str, Any], arrays: dict[str, np.
         findings=findings,
         outputs=outputs,
         fidelity=_checked(findings) or _measured(task, teacher, outputs),
-        alternatives=_alternatives(document.get("alternatives") or [], readable, task, rows, teacher),
+        alternatives=_alternatives(document, readable, task, rows, teacher),
     )
 
 
@@ -158,7 +162,7 @@ def _measured(task: str, teacher: np.ndarray | None, outputs: np.ndarray | None)
 
 
 def _alternatives(
-    entries: Sequence[dict[str, Any]],
+    document: dict[str, Any],
     chosen: Readable,
     task: str,
     rows: np.ndarray | None,
@@ -166,15 +170,29 @@ def _alternatives(
 ) -> tuple[Alternative, ...]:
     """The front inside the family, the longest first; its fidelity is measured on the stored held-out rows."""
     out, own, size = [], chosen.to_dict(), chosen.complexity
-    for entry in entries:
+    accuracies = _accuracies(document.get("curve"))
+    for entry in document.get("alternatives") or []:
         readable = readable_from_dict(entry["readable"])
         value = None
         if rows is not None and teacher is not None and len(rows):
             value = fidelity(task, teacher, readable.predict_encoded(rows))
         same = readable.complexity == size and readable.to_dict() == own
-        out.append(Alternative(readable, readable.complexity, entry.get("score"), value, same))
+        criteria = [float(entry[key]) if is_number(entry.get(key)) else None for key in ("bic", "mdl")]
+        accuracy = accuracies.get(readable.complexity)
+        out.append(Alternative(readable, readable.complexity, entry.get("score"), value, same, accuracy, *criteria))
     out.sort(key=lambda alternative: -alternative.complexity)
     return tuple(out[:MAX_ALTERNATIVES])
+
+
+def _accuracies(curve: Any) -> dict[int, float]:
+    """By complexity: R2 or accuracy on the truth of held-out rows, where one member alone has this complexity."""
+    points = [point for point in curve or () if isinstance(point, dict)]
+    counts = Counter(point.get("complexity") for point in points if is_number(point.get("complexity")))
+    return {
+        int(point["complexity"]): float(point["test_accuracy"])
+        for point in points
+        if counts[point.get("complexity")] == 1 and is_number(point.get("test_accuracy"))
+    }
 
 
 def _is_dominated(one: StudentView, views: Sequence[StudentView]) -> bool:

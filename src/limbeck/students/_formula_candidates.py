@@ -37,9 +37,12 @@ from limbeck.students._formula_algebra import (
 from limbeck.students._formula_edits import Anatomy, Build, Site, anatomy
 from limbeck.students._formula_fit import Loss, compile_tape, propagate, run_backwards, run_tape
 from limbeck.students._formula_library import Library
+from limbeck.students._formula_units import UnitCheck
 
 TOP_NEW_TERMS = 3
+TOP_NEW_FACTORS = 3
 MAX_INNER_ITEMS = 48
+MAX_FACTORS = 240
 
 Candidate: TypeAlias = tuple[float, Build]
 """The loss that is expected, and the way to build the formula."""
@@ -63,6 +66,8 @@ class Setting:
         Symbols of each feature.
     max_symbols : int
     operators : set of str
+    units : UnitCheck or None
+        Which formulas have units that fit.
     """
 
     columns: Sequence[np.ndarray]
@@ -73,6 +78,7 @@ class Setting:
     costs: Sequence[int]
     max_symbols: int
     operators: frozenset[str]
+    units: UnitCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -108,47 +114,78 @@ class Linearised:
         self.root_weights = np.sqrt(curvature)
         self.residual = -slope / self.root_weights
         self.basis = np.nan_to_num(J * self.root_weights[:, None])
+        Q = np.linalg.qr(self.basis)[0].T
+        self.outside = np.vstack([self.residual - self.residual @ Q.T @ Q, Q])
 
     def candidates(self) -> list[Candidate]:
         """The best few for each kind of change, each place, and each number of symbols."""
         with np.errstate(all="ignore"):
-            return [*self._new_terms(), *self._changed_terms()]
+            return [*self._new_terms(), *self._new_factors(), *self._changed_terms()]
 
     def _judge(
         self, basis: np.ndarray, residual: np.ndarray, columns: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """``(gain, coefficient, squared residual)`` of regressing the residual on each column beside the basis."""
+        P = columns * self.root_weights[:, None]
         Q = np.linalg.qr(basis)[0]
         r = residual - Q @ (Q.T @ residual)
-        P = columns * self.root_weights[:, None]
-        before = np.einsum("ij,ij->j", P, P)
-        P -= Q @ (Q.T @ P)
-        after = np.einsum("ij,ij->j", P, P)
-        ok = np.isfinite(after) & (after > 1e-8 * before)
-        g = P.T @ r
-        after = np.where(ok, after, 1.0)
-        return np.where(ok, 0.5 * g * g / after, -1.0), g / after, float(r @ r)
+        return *_gains(np.einsum("ij,ij->j", P, P), np.vstack([r, Q.T]) @ P), float(r @ r)
+
+    def _judge_library(self, k: int, m: int, times: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray] | None:
+        """``(gain, coefficient)`` of 1 and the first items as a new term at site `k`; None where that is not defined.
+
+        The same as `_judge`, without a matrix of the columns: they are the library's, every row times a number.
+        """
+        slope = self.root_weights * self.slopes[k] * times
+        if not np.isfinite(slope).all():
+            return None
+        values, squares = self.setting.library.with_one
+        before = (slope * slope) @ squares[:, : 1 + m]
+        return _gains(before, (self.outside * slope) @ values[:, : 1 + m])
 
     def _new_terms(self) -> list[Candidate]:
         """Terms added to any sum inside the formula, and to any part that a sum can stand for."""
         library = self.setting.library
         found: list[Candidate] = []
-        everything = np.column_stack([np.ones(len(self.root_weights)), library.values])
         last = len(self.body.sites) - 1
         for k, site in enumerate(self.body.sites):
-            m = 1 + (len(library.items) if k == last else library.n_singles)
-            columns = everything[:, :m] * (1.0 if k == last else np.reshape(self.slopes[k], (-1, 1)))
-            if not np.isfinite(columns).all():
+            m = len(library.items) if k == last else library.n_singles
+            judged = self._judge_library(k, m)
+            if judged is None:
                 continue
-            gains, coefficients, _ = self._judge(self.basis, self.residual, columns)
-            items = (constant(1.0), *library.items[: m - 1])
-            lengths = np.r_[-1, library.symbols[: m - 1]]
+            items = (constant(1.0), *library.items[:m])
+            lengths = np.r_[-1, library.symbols[:m]]
 
-            def make(i: int, site: Site = site, items=items, c=coefficients) -> Build:  # type: ignore[no-untyped-def]
+            def make(i: int, site: Site = site, items=items, c=judged[1]) -> Build:  # type: ignore[no-untyped-def]
                 return lambda: site.replace(add(site.part, scale(items[i], float(c[i]))))
 
-            found += _best(gains, lengths, self.loss, make, TOP_NEW_TERMS if k == last else 1)
+            found += _best(judged[0], lengths, self.loss, make, TOP_NEW_TERMS if k == last else 1)
         return found
+
+    def _new_factors(self) -> list[Candidate]:
+        """Any part times, or over, a sum of 1 and an item, or its root: to first order all are one new term."""
+        library, n = self.setting.library, len(self.root_weights)
+        ranked: list[tuple[float, int, int, float]] = []
+        for k, site in enumerate(self.body.sites):
+            if not site.part[2] or _is_feature(site.part):
+                continue
+            m = min(len(library.items), MAX_FACTORS)
+            judged = self._judge_library(k, m, np.broadcast_to(self.values[k], (n,)))
+            if judged is not None:
+                gains, c = judged[0][1:], judged[1][1:]
+                top = np.argsort(-gains, kind="stable")[:TOP_NEW_FACTORS]
+                ranked += [(float(gains[i]), k, int(i), float(c[i])) for i in top if gains[i] > 0]
+        ranked.sort(key=lambda found: -found[0])
+        return [
+            (self.loss - gain, partial(_with_factor, self.body.sites[k], library.items[i], c, p))
+            for gain, k, i, c in ranked[:TOP_NEW_FACTORS]
+            for p in self._exponents()
+        ]
+
+    def _exponents(self) -> tuple[float, ...]:
+        allowed = self.setting.operators
+        roots = (0.5,) if "sqrt" in allowed else ()
+        return (1.0, *roots, *((-1.0, *(-p for p in roots)) if "div" in allowed else ()))
 
     def _changed_terms(self) -> list[Candidate]:
         """Each term of the formula replaced, and each part of each term."""
@@ -234,6 +271,22 @@ def _best(
         index = np.flatnonzero((lengths == length) & (gains > 0))
         found += [(base - gains[i], make(int(i))) for i in index[np.argsort(-gains[index], kind="stable")[:top]]]
     return found
+
+
+def _gains(before: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``(gain, coefficient)`` of columns with these squared lengths, from their products with residual and basis."""
+    after = before - np.einsum("ij,ij->j", along[1:], along[1:])
+    ok = np.isfinite(after) & (after > 1e-8 * before)
+    after = np.where(ok, after, 1.0)
+    return np.where(ok, 0.5 * along[0] ** 2 / after, -1.0), along[0] / after
+
+
+def _is_feature(part: Formula) -> bool:
+    return part[1] == 0.0 and len(part[2]) == 1 and part[2][0][1][0] == "x"
+
+
+def _with_factor(site: Site, item: Formula, c: float, p: float) -> Formula:
+    return site.replace(multiply(site.part, power(add(constant(1.0), scale(item, c / p)), p)))
 
 
 def _quotient(left: Formula, right: Formula) -> Formula:

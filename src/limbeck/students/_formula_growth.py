@@ -37,7 +37,7 @@ LEAST_GAIN = 1e-4
 """A longer formula is kept where it is better by this share of the loss."""
 PERFECT = 1e-13
 """Differences of the loss below this are rounding errors (a constant formula costs about 0.5)."""
-STEP_COST = 10
+STEP_COST = 20
 """What the judgement of a step costs, in refits."""
 
 
@@ -71,6 +71,11 @@ class Archive:
 
     def offer(self, formula: Formula, *, steps: int = REFIT_STEPS) -> None:
         """Fit the formula's constants and keep it where it is the best of its length."""
+        units = self.setting.units
+        mended = formula if units is None else units.mended(formula)
+        if mended is None:
+            return
+        formula = mended
         length = symbols(formula, self.setting.costs)
         start = constants(formula)
         shape = repr(with_constants(formula, [2.0] * len(start)))
@@ -152,8 +157,8 @@ _SELDOM_NESTED = frozenset({"exp", "tanh", "sin", "cos"})
 
 
 def is_plain(formula: Formula) -> bool:
-    """True where a person can follow it: exponents at most 3, in halves; no log in a log, and no exp, tanh, sin or cos
-    in one another.
+    """True where a person can follow it: exponents at most 3, in halves; no root of a square, no log in a log, and no
+    exp, tanh, sin or cos in one another.
     """
     stack: list[tuple[Formula, frozenset[str]]] = [(formula, frozenset())]
     while stack:
@@ -161,7 +166,7 @@ def is_plain(formula: Formula) -> bool:
         if part[0] == "+":
             stack.extend((core, around) for _, core in part[2])
         elif part[0] == "*":
-            if any(abs(p) > 3.0 or not float(2 * p).is_integer() for _, p in part[1]):
+            if any(abs(p) > 3.0 or not float(2 * p).is_integer() or _is_root_of_square(base, p) for base, p in part[1]):
                 return False
             stack.extend((base, around) for base, _ in part[1])
         elif part[0] != "x":
@@ -169,3 +174,8 @@ def is_plain(formula: Formula) -> bool:
                 return False
             stack.append((part[1], around | (_SELDOM_NESTED if part[0] in _SELDOM_NESTED else {part[0]})))
     return True
+
+
+def _is_root_of_square(base: Formula, p: float) -> bool:
+    """True for ``sqrt(u**2 * v)``, where ``u`` or its absolute value is meant."""
+    return p % 1.0 == 0.5 and base[0] == "*" and any(q % 2.0 == 0.0 for _, q in base[1])

@@ -1,7 +1,8 @@
 """Constants with the fewest digits that matter.
 
 Each constant in turn is rounded as far as the loss, by its quadratic expansion, stays within its share of the
-tolerance; the constants that are not rounded yet take up what it costs. The outcome is checked on the rows.
+tolerance; the constants that are not rounded yet are fitted again, and take up what it costs. The outcome is checked on
+the rows. When the last one is rounded there is nothing left to fit, so no constant has more digits than are read.
 
 Source
 ------
@@ -10,6 +11,11 @@ Hassibi1993: what fixing one constant costs, and how the others make up for it.
 Departures
 ----------
 There a weight is set to zero; here, to a short number.
+
+Checked
+-------
+With correlated columns the loss rises far less than where each constant is rounded alone, to as many digits (unit
+tests).
 
 Cost
 ----

@@ -30,13 +30,14 @@ import numpy as np
 
 from limbeck._core.errors import LimbeckError
 from limbeck._core.parallel import Failure, run_tasks
-from limbeck.students._formula_algebra import Formula, constant, features_used
+from limbeck.students._formula_algebra import Formula, add, constant, features_used, symbols
 from limbeck.students._formula_candidates import Setting
 from limbeck.students._formula_evolution import evolve
-from limbeck.students._formula_fit import Logistic, Loss, Squares
-from limbeck.students._formula_growth import Archive, Budget
+from limbeck.students._formula_fit import Logistic, Loss, Squares, values_of
+from limbeck.students._formula_growth import PERFECT, Archive, Budget
 from limbeck.students._formula_library import build_library
-from limbeck.students._formula_views import VIEWS, looked_back, seen_through
+from limbeck.students._formula_units import UnitCheck
+from limbeck.students._formula_views import VIEWS, looked_back, seen_through, units_behind
 
 OPERATORS = ("add", "sub", "mul", "div", "sqrt", "square", "log", "exp", "tanh", "sin", "cos", "abs")
 """Every operator that can be asked for."""
@@ -44,10 +45,15 @@ OPERATORS = ("add", "sub", "mul", "div", "sqrt", "square", "log", "exp", "tanh",
 DEFAULT_OPERATORS = ("add", "sub", "mul", "div", "sqrt", "log", "exp", "tanh")
 """Without those that repeat themselves: a wave fits any data and foretells none."""
 
-ISLANDS = 3
 SHARE_OF_EVOLUTION = 0.4
-SHARE_OF_A_VIEW = 0.06
-SHARE_TOGETHER = 0.2
+SHARE_OF_VIEWS = 0.3
+SHARE_OF_FIRST_LOOKS = 0.6
+"""Of the views' share: every view has the same part of it, and the best then has the rest."""
+MOST_FIRST_LOOK = 300
+"""Refits of a first look."""
+SHARE_TOGETHER = 0.25
+BACKFITS = 1
+SHARE_OF_A_BACKFIT = 0.1
 EVALUATIONS_A_REFIT = 100
 LEAST_EVALUATIONS_AN_ISLAND = 20_000
 GUARD_ROWS = 400
@@ -76,6 +82,10 @@ class Task:
     operators : frozenset of str
     max_symbols, max_rows, evaluations : int
     seconds : float or None
+    restarts : int
+        How many islands, of other rows and seeds.
+    units : UnitCheck or None
+        Which formulas have units that fit.
     """
 
     features: np.ndarray
@@ -89,38 +99,57 @@ class Task:
     max_rows: int
     evaluations: float
     seconds: float | None = None
+    restarts: int = 3
+    units: UnitCheck | None = None
 
 
 def find_formulas(tasks: Sequence[Task], seeds: Sequence[int], n_jobs: int | None) -> list[list[Formula]]:
     """For each task, the formulas of its front, the shortest first."""
-    jobs = [(i, *job) for i, task in enumerate(tasks) for job in _islands(task, seeds[i])]
+    owners = [(i, job) for i, task in enumerate(tasks) for job in _islands(task, seeds[i])]
+    jobs = [
+        (_timed(task, tasks, len(owners), n_jobs, 1.0 - SHARE_TOGETHER), seed, views)
+        for _, (task, seed, views) in owners
+    ]
     found: list[list[Formula]] = [[] for _ in tasks]
-    by_island = _all_results(search_island, [job[1:] for job in jobs], n_jobs)
-    for (i, *_), formulas in zip(jobs, by_island, strict=True):
+    for (i, _), formulas in zip(owners, _all_results(search_island, jobs, n_jobs), strict=True):
         found[i] += formulas
     together = [
-        (_share(task, SHARE_TOGETHER), _seed(seed, "together"), formulas)
+        (
+            _timed(_share(task, SHARE_TOGETHER), tasks, len(tasks), n_jobs, SHARE_TOGETHER),
+            _seed(seed, "together"),
+            formulas,
+        )
         for task, seed, formulas in zip(tasks, seeds, found, strict=True)
     ]
     return _all_results(search_together, together, n_jobs)
 
 
-def _islands(task: Task, seed: int) -> list[tuple[Task, int, str]]:
-    """The islands' tasks, seeds and views: as many islands as the budget feeds."""
-    k = ISLANDS
+def _timed(task: Task, tasks: Sequence[Task], n: int, n_jobs: int | None, share: float) -> Task:
+    """The task with its time: a share of the seconds of all tasks, where `n` run in as many processes as there are."""
     if task.seconds is None:
-        k = int(np.clip(task.evaluations // LEAST_EVALUATIONS_AN_ISLAND, 1, ISLANDS))
-    views = [
-        view for view in VIEWS if k == ISLANDS and not task.logistic and VIEWS[view].fits(task.target, task.operators)
-    ]
-    rest = 1.0 - SHARE_TOGETHER - SHARE_OF_A_VIEW * len(views)
-    plain = [(_share(task, rest / k), _seed(seed, str(island)), "") for island in range(k)]
-    return plain + [(_share(task, SHARE_OF_A_VIEW), _seed(seed, view), view) for view in views]
+        return task
+    from joblib import effective_n_jobs
+
+    rounds = math.ceil(n / max(1, effective_n_jobs(n_jobs)))
+    return replace(task, seconds=share * sum(each.seconds or 0.0 for each in tasks) / rounds)
+
+
+def _islands(task: Task, seed: int) -> list[tuple[Task, int, tuple[str, ...]]]:
+    """The islands' tasks, seeds and views: as many islands as the budget feeds, and one that looks through views."""
+    k = task.restarts
+    if task.seconds is None:
+        k = int(np.clip(task.evaluations // LEAST_EVALUATIONS_AN_ISLAND, 1, task.restarts))
+    views = tuple(view for view in VIEWS if VIEWS[view].fits(task.target, task.operators))
+    if task.logistic or k < task.restarts:
+        views = ()
+    for_views = SHARE_OF_VIEWS if views else 0.0
+    plain = _share(task, (1.0 - SHARE_TOGETHER - for_views) / k)
+    islands: list[tuple[Task, int, tuple[str, ...]]] = [(plain, _seed(seed, str(island)), ()) for island in range(k)]
+    return [*islands, (_share(task, for_views), _seed(seed, "views"), views)] if views else islands
 
 
 def _share(task: Task, share: float) -> Task:
-    seconds = None if task.seconds is None else share * task.seconds
-    return replace(task, evaluations=share * task.evaluations, seconds=seconds)
+    return replace(task, evaluations=share * task.evaluations)
 
 
 def _seed(seed: int, name: str) -> int:
@@ -136,23 +165,47 @@ def _all_results(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], 
     return results
 
 
-def search_island(task: Task, seed: int, view: str) -> list[Formula]:
-    """The front found from one seed: by evolution and the local search, or by the latter alone under a view."""
+def search_island(task: Task, seed: int, views: tuple[str, ...]) -> list[Formula]:
+    """The front found from one seed: by evolution and the local search, or by the latter alone through views."""
     rng, started = np.random.default_rng(seed), time.monotonic()
     rows = sampled_rows(task.weights, task.max_rows, rng)
+    if views:
+        return _look_through(task, rows, views)
     X, evolved = task.features[rows], []
-    seen = seen_through(view, task.target) if view else task.target
-    answers = _logits(seen[rows]) if task.logistic else seen[rows]
-    share = 0.0 if view else SHARE_OF_EVOLUTION
-    if not view and X.shape[1] and np.ptp(answers) > 0 and len(rows) > 1:
+    answers = _logits(task.target[rows]) if task.logistic else task.target[rows]
+    share = SHARE_OF_EVOLUTION
+    if X.shape[1] and np.ptp(answers) > 0 and len(rows) > 1:
         seconds = None if task.seconds is None else share * task.seconds
         evolved = evolve(X, answers, task.operators, share * task.evaluations, seconds, int(rng.integers(2**31)))
-    archive = _archive(task, seen, view, rows, _ranking(X, answers, evolved), _refits(task, share), started)
+    budget = _budget(task, 1.0 - share, started)
+    archive = _archive(task, task.target, "", rows, _ranking(X, answers, evolved), budget)
     for formula in [constant(float(np.average(answers))), *evolved]:
         archive.offer(formula)
     archive.run()
-    found = [archive.entries[n].formula for n in archive.front()]
-    return [whole for whole in (looked_back(view, part) for part in found) if whole is not None] if view else found
+    return [archive.entries[n].formula for n in archive.front()]
+
+
+def _look_through(task: Task, rows: np.ndarray, views: Sequence[str]) -> list[Formula]:
+    """What the local search finds behind each view, and with most of the budget behind the best of them."""
+    archives: dict[str, Archive] = {}
+    whole = _budget(task, 1.0, time.monotonic())
+    first = min(SHARE_OF_FIRST_LOOKS / len(views) * whole.refits, MOST_FIRST_LOOK)
+    for view in views:
+        seen = seen_through(view, task.target)
+        ranking, started = _ranking(task.features[rows], seen[rows], ()), time.monotonic()
+        budget = Budget(first, _until(whole, SHARE_OF_FIRST_LOOKS / len(views), started))
+        behind = replace(task, units=units_behind(view, task.units))
+        archives[view] = _archive(behind, seen, view, rows, ranking, budget)
+        archives[view].offer(constant(float(np.average(seen[rows]))))
+        archives[view].run()
+        whole.refits -= first
+    best = min(archives, key=lambda view: archives[view].best_within(task.max_symbols))
+    archives[best].budget = whole
+    archives[best].run()
+    found = [
+        looked_back(view, archive.entries[n].formula) for view, archive in archives.items() for n in archive.front()
+    ]
+    return [whole for whole in found if whole is not None]
 
 
 def search_together(task: Task, seed: int, formulas: Sequence[Formula]) -> list[Formula]:
@@ -161,20 +214,62 @@ def search_together(task: Task, seed: int, formulas: Sequence[Formula]) -> list[
     rows = sampled_rows(task.weights, 2 * task.max_rows, rng)
     answers = _logits(task.target[rows]) if task.logistic else task.target[rows]
     ranking = _ranking(task.features[rows], answers, formulas)
-    archive = _archive(task, task.target, "", rows, ranking, _refits(task, 0.0), started)
+    archive = _archive(task, task.target, "", rows, ranking, _budget(task, 1.0, started))
     for formula in [constant(float(np.average(answers))), *formulas]:
         archive.seen.clear()
         archive.offer(formula)
+    whole = archive.budget
+    archive.budget = replace(whole, refits=0.6 * whole.refits, deadline=_until(whole, 0.6, started))
     archive.run()
+    archive.budget = replace(whole, refits=0.4 * whole.refits + archive.budget.refits)
+    if not task.logistic and task.features.shape[1]:
+        _backfit(task, archive, rows, rng)
+        archive.run()
     return [archive.entries[n].formula for n in archive.front()]
 
 
-def _refits(task: Task, spent: float) -> float:
-    return math.inf if task.seconds is not None else (1.0 - spent) * task.evaluations / EVALUATIONS_A_REFIT
+def _backfit(task: Task, archive: Archive, rows: np.ndarray, rng: np.random.Generator) -> None:
+    """Offers sums of two formulas: one of the front, and what evolves on what it leaves; then the other way round.
+
+    Source: the backfitting of Breiman1985, with formulas in the place of smooth functions.
+    """
+    X, y = task.features[rows], task.target[rows]
+    for _ in range(BACKFITS):
+        lengths = [n for n in archive.front() if 1 < n <= 0.6 * task.max_symbols]
+        if not lengths or archive.best_within(task.max_symbols) <= PERFECT:
+            return
+        part = archive.entries[lengths[-1]].formula
+        for _ in range(2):
+            rest = y - values_of(part, archive.setting.columns)
+            if not np.ptp(rest) > 0:
+                return
+            seed = int(rng.integers(2**31))
+            seconds = None if task.seconds is None else SHARE_OF_A_BACKFIT * task.seconds
+            others = evolve(X, rest, task.operators, SHARE_OF_A_BACKFIT * task.evaluations, seconds, seed)
+            archive.budget.refits -= SHARE_OF_A_BACKFIT * task.evaluations / EVALUATIONS_A_REFIT
+            room = task.max_symbols - symbols(part, task.costs) - 1
+            fitting = [other for other in others if symbols(other, task.costs) <= room]
+            for other in fitting:
+                archive.offer(add(part, other))
+            if not fitting:
+                return
+            part = fitting[-1]
+
+
+def _budget(task: Task, share: float, started: float) -> Budget:
+    """A share of the task's refits, or all of its seconds since it was started."""
+    if task.seconds is not None:
+        return Budget(math.inf, started + task.seconds)
+    return Budget(share * task.evaluations / EVALUATIONS_A_REFIT)
+
+
+def _until(budget: Budget, share: float, started: float) -> float | None:
+    """When a share of the time that the budget has left is over."""
+    return None if budget.deadline is None else started + share * (budget.deadline - started)
 
 
 def _archive(
-    task: Task, target: np.ndarray, view: str, rows: np.ndarray, ranking: list[int], refits: float, started: float
+    task: Task, target: np.ndarray, view: str, rows: np.ndarray, ranking: list[int], budget: Budget
 ) -> Archive:
     columns = [np.ascontiguousarray(column) for column in task.features[rows].T]
     if not columns:
@@ -183,9 +278,8 @@ def _archive(
     costs = task.costs or (1,)
     library = build_library(columns, costs, task.operators, ranking)
     loss, limits = _loss(task, target[rows]), _limits(task, view)
-    setting = Setting(columns, guard, limits, loss, library, costs, task.max_symbols, task.operators)
-    deadline = None if task.seconds is None else started + task.seconds
-    return Archive(setting, Budget(refits, deadline))
+    setting = Setting(columns, guard, limits, loss, library, costs, task.max_symbols, task.operators, task.units)
+    return Archive(setting, budget)
 
 
 def _loss(task: Task, target: np.ndarray) -> Loss:

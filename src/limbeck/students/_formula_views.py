@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limbeck.students._formula_algebra import Formula, apply, constants, power
+from limbeck.students._formula_units import UnitCheck
 
 LEAST_RATIO = 1e-3
 MOST_RATIO = 1e6
@@ -23,11 +24,24 @@ MOST_RATIO = 1e6
 
 @dataclass(frozen=True)
 class View:
-    """A function around the formula: its operator, its inverse for the answers, and how it is put around a formula."""
+    """A function around the formula.
+
+    Attributes
+    ----------
+    operator : str
+        Its operator.
+    inverse : callable
+        Its inverse, for the answers.
+    around : callable
+        How it is put around a formula.
+    power : float or None
+        The inverse as a power of the answers, or None for another function.
+    """
 
     operator: str
     inverse: Callable[[np.ndarray], np.ndarray]
     around: Callable[[Formula], Formula]
+    power: float | None
 
     def fits(self, y: np.ndarray, operators: frozenset[str]) -> bool:
         """True where the answers are positive, on a scale on which the view makes a difference and no havoc."""
@@ -36,16 +50,23 @@ class View:
 
 
 VIEWS: dict[str, View] = {
-    "root": View("sqrt", lambda y: y * y, lambda inner: power(inner, 0.5)),
-    "quotient": View("div", lambda y: 1.0 / y, lambda inner: power(inner, -1.0)),
-    "exponential": View("exp", np.log, lambda inner: apply("exp", inner)),
-    "square": View("mul", np.sqrt, lambda inner: power(inner, 2.0)),
+    "root": View("sqrt", lambda y: y * y, lambda inner: power(inner, 0.5), 2.0),
+    "quotient": View("div", lambda y: 1.0 / y, lambda inner: power(inner, -1.0), -1.0),
+    "exponential": View("exp", np.log, lambda inner: apply("exp", inner), None),
+    "inverse root": View("sqrt", lambda y: y**-2.0, lambda inner: power(inner, -0.5), -2.0),
+    "square": View("mul", np.sqrt, lambda inner: power(inner, 2.0), 0.5),
 }
 
 
 def seen_through(view: str, y: np.ndarray) -> np.ndarray:
     """The answers through a view."""
     return np.asarray(VIEWS[view].inverse(y))
+
+
+def units_behind(view: str, units: UnitCheck | None) -> UnitCheck | None:
+    """Which formulas have units that fit the answers through a view."""
+    p = VIEWS[view].power
+    return None if units is None else units.of_inside() if p is None else units.of_power(p)
 
 
 def looked_back(view: str, inner: Formula) -> Formula | None:

@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limbeck.teachers._ensemble_selection import EnsembleSelection, EnsembleSelectionRegressor
     from limbeck.teachers._resolve import as_teacher
+    from limbeck.teachers._smooth_selection import Selection
+    from limbeck.teachers._smooth_teacher import SmoothTeacher, SmoothTeacherClassifier
     from limbeck.teachers._teacher import Teacher
 
-__all__ = ["EnsembleSelection", "EnsembleSelectionRegressor", "Teacher", "as_teacher"]
+__all__ = [
+    "EnsembleSelection",
+    "EnsembleSelectionRegressor",
+    "Selection",
+    "SmoothTeacher",
+    "SmoothTeacherClassifier",
+    "Teacher",
+    "as_teacher",
+]
 
 _HOMES = {
     "EnsembleSelection": "_ensemble_selection",
     "EnsembleSelectionRegressor": "_ensemble_selection",
+    "Selection": "_smooth_selection",
+    "SmoothTeacher": "_smooth_teacher",
+    "SmoothTeacherClassifier": "_smooth_teacher",
     "Teacher": "_teacher",
     "as_teacher": "_resolve",
 }

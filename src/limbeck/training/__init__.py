@@ -1,4 +1,4 @@
-"""Training: the default network, for a person who has rows and a target but no model."""
+"""Training: the default network, for a person who has rows and a target but no model, and penalties for any loss."""
 
 from __future__ import annotations
 
@@ -7,13 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck.training._default_teacher import DefaultClassifier, DefaultRegressor, train_default
+    from limbeck.training._jacobian import jacobian_penalty
+    from limbeck.training._lipschitz import lipschitz_penalty
+    from limbeck.training._smoothness import Smoothness, smoothness
 
-__all__ = ["DefaultClassifier", "DefaultRegressor", "train_default"]
+__all__ = [
+    "DefaultClassifier",
+    "DefaultRegressor",
+    "Smoothness",
+    "jacobian_penalty",
+    "lipschitz_penalty",
+    "smoothness",
+    "train_default",
+]
+
+_HOMES = {
+    "DefaultClassifier": "_default_teacher",
+    "DefaultRegressor": "_default_teacher",
+    "Smoothness": "_smoothness",
+    "jacobian_penalty": "_jacobian",
+    "lipschitz_penalty": "_lipschitz",
+    "smoothness": "_smoothness",
+    "train_default": "_default_teacher",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module("limbeck.training._default_teacher"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"limbeck.training.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'limbeck.training' has no attribute {name!r}")
 
 

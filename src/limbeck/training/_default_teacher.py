@@ -275,15 +275,16 @@ def train_default(
     if task not in (None, "regression", "classification"):
         raise InputError(f"task must be 'regression', 'classification' or None; got {task!r:.80}")
     task = task or ("classification" if classes is not None else infer_task(target))
-    labels, numbers = _targets(target, task, classes)
+    labels, numbers = read_targets(target, task, classes)
     logs = log_scales(table.schema, table.values)
-    network = _fit(one_hot_and_logs(table.schema, table.values, logs), numbers, task, random_state, progress)
+    seed = draw_seeds(random_state, 1)[0]
+    network = fit_network(one_hot_and_logs(table.schema, table.values, logs), numbers, task, seed, progress=progress)
     if task == "regression":
         return DefaultRegressor(table.schema, logs, network)
     return DefaultClassifier(table.schema, logs, network, labels)
 
 
-def _targets(y: np.ndarray, task: Task, classes: Sequence[Any] | None) -> tuple[tuple[Any, ...], np.ndarray]:
+def read_targets(y: np.ndarray, task: Task, classes: Sequence[Any] | None) -> tuple[tuple[Any, ...], np.ndarray]:
     """The labels, and what the network is fitted to ``(n, k)``: quantities, or one 1 a row."""
     if task == "regression":
         if y.dtype.kind not in "fiub":
@@ -305,23 +306,35 @@ def _targets(y: np.ndarray, task: Task, classes: Sequence[Any] | None) -> tuple[
     return labels, numbers
 
 
-def _fit(X: np.ndarray, Y: np.ndarray, task: Task, random_state: RandomState, progress: Report | None) -> MLPWeights:
-    """The network, with a batch and a number of epochs that go with the number of rows."""
-    rows = round(len(X) * (1 - VALIDATION))
+def fit_network(
+    X: np.ndarray,
+    Y: np.ndarray,
+    task: Task,
+    seed: int,
+    *,
+    validation: float | tuple[np.ndarray, np.ndarray] | None = VALIDATION,
+    hidden: Sequence[int] = HIDDEN,
+    max_epochs: int | None = None,
+    penalty: Any = None,
+    progress: Report | None = None,
+) -> MLPWeights:
+    """The network on what it sees ``(n, m)``, with a batch and a number of epochs that go with the number of rows."""
+    rows = round(len(X) * (1 - validation)) if isinstance(validation, float) else len(X)
     batch = int(np.clip(2 ** round(np.log2(rows / 10)), 16, 1024))
-    epochs = int(np.clip(1600 * batch // rows, 15, 200))
+    epochs = int(np.clip(1600 * batch // rows, 15, 200)) if max_epochs is None else int(max_epochs)
     return fit_mlp(
         X,
         Y,
         task=task,
-        hidden=HIDDEN,
-        validation=VALIDATION,
+        hidden=hidden,
+        validation=validation,
         max_epochs=epochs,
         patience=max(8, epochs // 4),
         batch_size=batch,
         lr=3e-3,
         weight_decay=0.1,
-        seed=draw_seeds(random_state, 1)[0],
+        seed=seed,
         activation="silu",
         progress=progress,
+        penalty=penalty,
     )

@@ -1,0 +1,250 @@
+"""A study's document as frozen values: what is missing or malformed is refused, with its place in the document.
+
+Source
+------
+Own: the document that a study writes, ``study.json``.
+
+Cost
+----
+O(entries).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from limbeck._core.errors import InputError
+from limbeck.report._study_values import (
+    Arm,
+    ArmResult,
+    Comparison,
+    Failure,
+    FormulaText,
+    Overall,
+    Spread,
+    Study,
+    StudyPoint,
+    StudySet,
+)
+
+__all__ = ["read_study"]
+
+SCHEMA = 1
+LARGEST = 1e15
+MAX_ARMS = 8
+MAX_SETS = 400
+METRICS = ("r2", "fidelity")
+T = TypeVar("T")
+
+
+def read_study(data: Any) -> Study:
+    """The study in a parsed ``study.json``.
+
+    Raises
+    ------
+    InputError
+        Where it is not a study, is of another schema, or an entry is missing, is of another type, is a number that is
+        not finite, or names an arm or a set that is not listed.
+    """
+    top = _Entry(data, "study.json")
+    if not isinstance(data, Mapping) or data.get("kind") != "study":
+        came = f"kind {data.get('kind')!r:.60}" if isinstance(data, Mapping) else type(data).__name__
+        raise InputError(
+            f"a study's document is required: an object with kind 'study', as `limbeck study` writes; got {came}"
+        )
+    if data.get("schema") != SCHEMA:
+        raise InputError(
+            f"this limbeck reads studies of schema {SCHEMA}; got {data.get('schema')!r:.60}. Update limbeck, or run "
+            "the study again."
+        )
+    arms = tuple(Arm(entry["name"].text(), entry["label"].text()) for entry in top["arms"].items(1, MAX_ARMS))
+    progress = top["progress"]
+    study = Study(
+        name=top["name"].text(),
+        settings=top["settings"].plain_object(),
+        arms=arms,
+        done=progress["done"].count(),
+        planned=progress["planned"].count(),
+        failures=tuple(_failure(entry) for entry in progress["failed"].items()),
+        sets=tuple(_set(entry) for entry in top["sets"].items(0, MAX_SETS)),
+        overall=tuple(_overall(entry) for entry in top["overall"].items()),
+        verdict=top["verdict"].text(),
+        points=tuple(_point(entry) for entry in top["points"].items()),
+    )
+    _check_names(study)
+    return study
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A value of the document and its place, for the errors."""
+
+    value: Any
+    at: str
+
+    def __getitem__(self, key: str) -> _Entry:
+        if not isinstance(self.value, Mapping):
+            raise self.wrong("an object")
+        if key not in self.value:
+            raise InputError(f"{self.at} lacks {key!r}; write the study again, by running it with --resume")
+        return _Entry(self.value[key], f"{self.at}: {key}" if self.at == "study.json" else f"{self.at}.{key}")
+
+    def wrong(self, required: str) -> InputError:
+        return InputError(f"{self.at} must be {required}; got {self.value!r:.60}. Run the study again with --resume.")
+
+    def items(self, least: int = 0, most: int | None = None) -> Iterator[_Entry]:
+        if not isinstance(self.value, list | tuple) or len(self.value) < least:
+            raise self.wrong(f"a list of at least {least}" if least else "a list")
+        if most is not None and len(self.value) > most:
+            raise InputError(f"{self.at} must hold at most {most} entries, so that a page can show them; "
+                             f"got {len(self.value)}")  # fmt: skip
+        return (_Entry(entry, f"{self.at}[{i}]") for i, entry in enumerate(self.value))
+
+    def by_name(self, read: Callable[[_Entry], T]) -> dict[str, T]:
+        if not isinstance(self.value, Mapping):
+            raise self.wrong("an object")
+        return {str(key): read(self[key]) for key in self.value if self.value[key] is not None}
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.wrong("text")
+        return self.value
+
+    def number(self) -> float | None:
+        value = self.value
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+            raise self.wrong("a finite number or null")
+        return float(min(max(value, -LARGEST), LARGEST))
+
+    def count(self) -> int:
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
+            raise self.wrong("a whole number from 0")
+        return value
+
+    def plain_object(self) -> Mapping[str, Any]:
+        if not isinstance(self.value, Mapping):
+            raise self.wrong("an object")
+        _check_plain(self, 0)
+        return self.value
+
+
+def _check_plain(entry: _Entry, depth: int) -> None:
+    """Refuse what JSON can't hold, and what is nested beyond reason."""
+    if depth > 20:
+        raise InputError(f"{entry.at} is nested too deep to be shown")
+    value = entry.value
+    if isinstance(value, Mapping):
+        for key in value:
+            _check_plain(entry[key], depth + 1)
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _check_plain(_Entry(item, f"{entry.at}[{i}]"), depth + 1)
+    elif not isinstance(value, str | bool):
+        entry.number()
+
+
+def _spread(entry: _Entry) -> Spread:
+    found = Spread(*(entry[key].number() for key in ("mean", "low", "high")))
+    known = found.drawn
+    if known and not known[0] <= known[2]:
+        raise entry.wrong("an interval whose low end is not above its high end")
+    return found
+
+
+def _probability(entry: _Entry) -> float | None:
+    value = entry.number()
+    if value is not None and not 0 <= value <= 1:
+        raise entry.wrong("a probability from 0 to 1, or null")
+    return value
+
+
+def _metric(entry: _Entry) -> str:
+    if entry.value not in METRICS:
+        raise entry.wrong(" or ".join(METRICS))
+    return str(entry.value)
+
+
+def _arm_result(entry: _Entry) -> ArmResult:
+    fidelity = None if entry["fidelity"].value is None else _spread(entry["fidelity"])
+    rest = [entry[key].number() for key in ("symbols", "teacher_r2", "slope")]
+    return ArmResult(_spread(entry["r2"]), fidelity, *rest)
+
+
+def _comparison(entry: _Entry) -> Comparison:
+    return Comparison(
+        entry["arm"].text(),
+        entry["against"].text(),
+        _metric(entry["metric"]),
+        _spread(entry),
+        _probability(entry["p"]),
+        _probability(entry["p_holm"]),
+        entry["trials"].count(),
+        entry["sentence"].text(),
+    )
+
+
+def _overall(entry: _Entry) -> Overall:
+    return Overall(
+        entry["arm"].text(),
+        entry["against"].text(),
+        _metric(entry["metric"]),
+        _spread(entry),
+        entry["better"].count(),
+        entry["worse"].count(),
+        entry["ties"].count(),
+        _probability(entry["p_sign"]),
+        _probability(entry["p_holm"]) if "p_holm" in entry.value else None,
+        entry["sentence"].text(),
+    )
+
+
+def _formula(entry: _Entry) -> FormulaText:
+    trial = None if entry["trial"].value is None else entry["trial"].count()
+    return FormulaText(entry["text"].text(), entry["symbols"].number(), entry["r2"].number(), trial)
+
+
+def _set(entry: _Entry) -> StudySet:
+    return StudySet(
+        entry["name"].text(),
+        entry["rows"].count(),
+        entry["columns"].count(),
+        entry["trials"].count(),
+        entry["arms"].by_name(_arm_result),
+        tuple(_comparison(found) for found in entry["comparisons"].items()),
+        entry["formulas"].by_name(_formula),
+    )
+
+
+def _point(entry: _Entry) -> StudyPoint:
+    names = entry["set"].text(), entry["arm"].text()
+    return StudyPoint(*names, *(entry[key].number() for key in ("r2", "symbols", "strength")))
+
+
+def _failure(entry: _Entry) -> Failure:
+    return Failure(entry["set"].text(), str(entry["trial"].value), entry["what"].text())
+
+
+def _check_names(study: Study) -> None:
+    """Refuse names that come twice, and results of arms and sets that are not listed."""
+    arms, sets = [arm.name for arm in study.arms], [one.name for one in study.sets]
+    for what, names in (("arms", arms), ("sets", sets)):
+        if len(set(names)) < len(names):
+            raise InputError(f"study.json: {what} must have different names; got {names!r:.200}")
+    used: list[tuple[str, str]] = [("overall", name) for one in study.overall for name in (one.arm, one.against)]
+    for one in study.sets:
+        used += [(f"sets, {one.name!r:.60}", name) for name in (*one.arms, *one.formulas)]
+        used += [(f"sets, {one.name!r:.60}", n) for found in one.comparisons for n in (found.arm, found.against)]
+    used += [("points", point.arm) for point in study.points]
+    known, listed = set(arms), set(sets)
+    for where, name in used:
+        if name not in known:
+            raise InputError(f"study.json: {where} must speak of the arms {arms!r:.200}; got {name!r:.60}")
+    for point in study.points:
+        if point.set not in listed:
+            raise InputError(f"study.json: points must speak of the sets {sets!r:.200}; got {point.set!r:.60}")
