@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sympy as sp
-
 from benchmarks.feynman import Equation, judged, r2, same_expression
 
 a, b, c = sp.symbols("a b c", real=True)
