@@ -307,7 +307,7 @@ def verdict_text(overall: Sequence[Mapping[str, Any]], *, done: int, planned: in
 
 
 def _answer(answers: Sequence[Mapping[str, Any]], doing: str, what: str, against: str) -> str:
-    """The plain word first, then the figures of each arm."""
+    """The plain word first, then the mean of each arm; the rest of the figures stand with the comparisons."""
     outcomes = [one["outcome"] for one in answers]
     better, worse, n = outcomes.count("better"), outcomes.count("worse"), len(outcomes)
     if outcomes == ["too few"] * n:
@@ -320,8 +320,8 @@ def _answer(answers: Sequence[Mapping[str, Any]], doing: str, what: str, against
         word = f"{against} wins: {doing} gives the opposite of {what} with {worse} of {n} teachers"
     else:
         word = f"it is not shown that {doing} gives {what} than {against}, nor the opposite"
-    arms = "; ".join(f"{one['arm'].capitalize()} teacher: {_figures(one)}" for one in answers)
-    text = f"{word[0].upper()}{word[1:]}. {arms}."
+    arms = ", ".join(f"{one['arm']} {_signed(one)}" for one in answers if one["mean"] is not None)
+    text = f"{word[0].upper()}{word[1:]}" + (f": {_METRICS[answers[0]['metric']]} {arms}." if arms else ".")
     bounds = [one["high"] for one in answers if one["high"] is not None]
     if outcomes == ["open"] * n and len(bounds) == n:
         text += f" No interval holds a mean gain above {max(bounds):+.3f} {_METRICS[answers[0]['metric']]}."

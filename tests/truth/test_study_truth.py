@@ -72,7 +72,7 @@ def test_a_smoother_teacher_that_helps_is_found_and_the_other_is_not_claimed() -
     clear = [one["outcome"] for found in sets.values() for one in found[:1]]
     assert clear.count("better") >= 18
     assert "worse" not in clear
-    assert "Smoothing the teacher gives a better formula than leaving it plain with 1 of 2 teachers." in said(trials)
+    assert "Smoothing the teacher gives a better formula than leaving it plain with 1 of 2 teachers" in said(trials)
 
 
 def test_where_the_control_wins_that_is_said() -> None:

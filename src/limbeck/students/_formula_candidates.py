@@ -1,6 +1,7 @@
 """What changes of a formula are expected to bring, by regression on one column each.
 
-The formula is linearised in its constants. A new term, anywhere inside, is judged by the score test. Another term in
+The formula is linearised in its constants. A new term, anywhere inside, is judged by the score test; so is a new factor
+``(1 + c item)**p`` of any part, which to first order is the term ``part * item`` whatever `p`. Another term in
 the place of one, or another part inside a term, is judged exactly, but for the constants inside that term, which keep
 their values until the candidate is fitted.
 
