@@ -28,6 +28,7 @@ from limbeck.students._formula_algebra import (
     to_sympy,
 )
 from limbeck.students._formula_fit import values_of
+from limbeck.students._formula_judge import Judge, Part
 from limbeck.students._formula_rewriting import sympy_forms
 from limbeck.students._formula_rules import RULES
 from limbeck.students._formula_simplify import agree, shorter_forms, simplified
@@ -240,3 +241,16 @@ def test_a_column_with_a_condition_costs_its_symbols() -> None:
     costs = (6, 1, 1)
     formula = add(multiply(X, Y), multiply(X, Z))
     assert symbols(simplified(formula, costs, list(ROWS.T)), costs) == symbols(formula, costs) - 7
+
+
+def test_constants_that_merging_made_long_are_short_again() -> None:
+    rng = np.random.default_rng(7)
+    X = rng.uniform(1.0, 5.0, size=(200, 2))
+    columns, y = tuple(X.T), X[:, 0] / 1.3 + X[:, 1] + 0.01 * rng.normal(size=200)
+    part = Part(columns, y[:, None], np.full(200, 1 / 200))
+    judge = Judge(part, part, columns, np.array([np.var(y)]), "identity", (1, 1))
+    long = ("+", 0.04590300000000001, ((1 / 1.3, ("x", 0)), (1.0, ("x", 1))))
+    (short,) = judge._with_short_constants([long], judge._fit_each)
+    assert [len(f"{value:g}") <= 6 and float(f"{value:.6g}") == value for value in constants(short)] == [True, True]
+    np.testing.assert_allclose(values_of(short, columns), values_of(long, columns), rtol=0.02)
+    assert judge._with_short_constants([short], judge._fit_each) == [short]

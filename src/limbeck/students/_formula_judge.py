@@ -27,7 +27,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -52,6 +52,12 @@ __all__ = ["Judge", "Part", "entropy"]
 
 ROUNDING_SHARE = 2e-3
 ROUNDING_FLOOR = 1e-9
+
+
+class _Fit(Protocol):
+    """Fits the constants of formulas in at most so many steps: ``(fitted, rounded)``."""
+
+    def __call__(self, formulas: Sequence[Formula], steps: int = 30) -> tuple[list[Formula], list[Formula]]: ...
 
 
 @dataclass(frozen=True)
@@ -115,14 +121,22 @@ class Judge:
 
     def fit_rounded(self, formulas: Sequence[Formula]) -> tuple[Formula, ...]:
         """The formulas made as short as they can be said, with their best constants together, rounded."""
-        fit = self._fit_softmax if self.link == "softmax" else self._fit_each
+        fit: _Fit = self._fit_softmax if self.link == "softmax" else self._fit_each
         shorter = tuple(self._simplified(o, formula) for o, formula in enumerate(fit(formulas)[0]))
         fitted, rounded = fit(shorter)
         whole = [rebuild(formula) for formula in rounded]
         if self.link == "softmax":
             whole = self._with_few_constants(whole)
         with_units = [self._with_units(o, new, old) for o, (new, old) in enumerate(zip(whole, fitted, strict=True))]
-        return tuple(self._simplified(o, formula) for o, formula in enumerate(with_units))
+        said = [self._simplified(o, formula) for o, formula in enumerate(with_units)]
+        return tuple(self._with_short_constants(said, fit))
+
+    def _with_short_constants(self, formulas: list[Formula], fit: _Fit) -> list[Formula]:
+        """The formulas, rounded once more where merging constants has made long ones of short ones."""
+        if not any(_is_long(value) for formula in formulas for value in constants(formula)):
+            return formulas
+        short = [rebuild(f) if 0.0 in constants(f) else f for f in fit(formulas, steps=0)[1]]
+        return short if all(self.fits_units(o, formula) for o, formula in enumerate(short)) else formulas
 
     def _with_few_constants(self, formulas: list[Formula]) -> list[Formula]:
         """The formulas with one number added to all, which the softmax doesn't see, so that they are shortest."""
@@ -143,14 +157,14 @@ class Judge:
             return rounded
         return with_constants(fitted, [_beside_one(value) for value in constants(fitted)])
 
-    def _fit_each(self, formulas: Sequence[Formula]) -> tuple[list[Formula], list[Formula]]:
+    def _fit_each(self, formulas: Sequence[Formula], steps: int = 30) -> tuple[list[Formula], list[Formula]]:
         """``(fitted, rounded)``, each formula for its own output."""
-        both = [self._fit_one(o, formula) for o, formula in enumerate(formulas)]
+        both = [self._fit_one(o, formula, steps) for o, formula in enumerate(formulas)]
         return [fitted for fitted, _ in both], [rounded for _, rounded in both]
 
-    def _fit_one(self, output: int, formula: Formula) -> tuple[Formula, Formula]:
+    def _fit_one(self, output: int, formula: Formula, steps: int) -> tuple[Formula, Formula]:
         loss, columns = self.single_loss(output), self.train.columns
-        fitted = refit(formula, columns, loss)
+        fitted = refit(formula, columns, loss, steps=steps)
         tolerance = ROUNDING_SHARE * (fitted.loss - self._least_loss(output)) + ROUNDING_FLOOR
         n = len(self.train.weights)
 
@@ -169,11 +183,11 @@ class Judge:
             return 0.0
         return float(self.train.weights @ entropy(self.train.targets))
 
-    def _fit_softmax(self, formulas: Sequence[Formula]) -> tuple[list[Formula], list[Formula]]:
+    def _fit_softmax(self, formulas: Sequence[Formula], steps: int = 30) -> tuple[list[Formula], list[Formula]]:
         """``(fitted, rounded)``, all formulas together."""
         joint = _Softmax(self.train, formulas)
         with np.errstate(all="ignore"):
-            theta, loss, _, H = descend(joint.start, joint.look, joint.value, steps=30, tolerance=1e-9)
+            theta, loss, _, H = descend(joint.start, joint.look, joint.value, steps=steps, tolerance=1e-9)
             tolerance = ROUNDING_SHARE * (loss - self._least_loss(0)) + ROUNDING_FLOOR
             rounded = round_constants(theta, H, joint.value, tolerance)
         return joint.formulas_at(theta), joint.formulas_at(rounded)
@@ -256,6 +270,10 @@ def _beside_one(value: float) -> float:
     """The value with six digits; with all of its digits where six would make it 1 or -1, which carry no unit."""
     short = float(f"{value:.6g}")
     return value if abs(short) == 1.0 else short
+
+
+def _is_long(value: float) -> bool:
+    return float(f"{value:.6g}") != value
 
 
 def entropy(p: np.ndarray) -> np.ndarray:
