@@ -19,7 +19,7 @@ from limbeck._setting import MIN_ROWS, split
 from limbeck._truth import Truth, read_truth, split_target
 from limbeck.queries import Munge
 from limbeck.teachers import Teacher, as_teacher
-from limbeck.teachers._resolve import NAME, _load_named
+from limbeck.teachers._resolve import NAME, load_named
 
 __all__ = ["Case", "asked_first", "prepared", "read_model", "refuse_options", "with_queries"]
 
@@ -57,7 +57,7 @@ def read_model(model: Any) -> torch.nn.Module:
                 f"'package.module:name'; got the file {text!r:.200}. In a .pt2 or .onnx file the modules are gone, and "
                 "other files would have to be unpickled. Write a function that makes the network and loads its weights."
             )
-        model = _load_named(text)[0]
+        model = load_named(text)[0]
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
             "a block is replaced in a network of Python modules; this one is compiled by TorchScript. Give the network "

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limbeck._core.errors import StorageError
-from limbeck._core.storage import _plain, write_file
+from limbeck._core.storage import as_json, write_file
 from limbeck.checks import Fidelity, Finding
 from limbeck.checks._fidelity import compare
 from limbeck.checks._measures import bootstrap, determination, per_output_determination, share_interval
@@ -125,7 +125,7 @@ class BlockResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the networks and the student, as JSON types."""
-        return _plain(
+        return as_json(
             {
                 "format": FORMAT,
                 "version": VERSION,

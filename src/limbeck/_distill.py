@@ -119,7 +119,6 @@ def distill(
     """
     with reporting(progress) as report:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        said: list[str] = []
         if smooth is not None:
             teacher = _smooth_teacher(smooth, teacher, X, y, task, classes)
         setting, record = prepare(
@@ -135,13 +134,13 @@ def distill(
             students=students,
             checks=checks,
             random_state=random_state,
-            report=report if smooth is None else _noting(report, said),
+            report=report,
         )
         if smooth is not None:
-            record = {**record, "notes": [*record["notes"], *said], "teacher": {"name": "the smooth network"}}
+            record = {**record, "teacher": {"name": "the smooth network"}}
         if budget_s is not None:
             spread_budget(setting, budget_s, n_jobs)
-        report("; ".join([plan(setting, n_jobs), *said]), 0, 0)
+        report(plan(setting, n_jobs), 0, 0)
         return _run(setting, {**record, "created": started}, n_jobs, report, bill=bill)
 
 
@@ -164,18 +163,6 @@ def _smooth_teacher(penalty: str, teacher: Any, X: Rows, y: Any, task: str | Non
     if (task or ("classification" if classes is not None else infer_task(read_target(truth)))) == "regression":
         return SmoothTeacher(penalty, "auto")  # type: ignore[arg-type]
     return SmoothTeacherClassifier(penalty, "auto", classes=classes)  # type: ignore[arg-type]
-
-
-def _noting(report: Report, said: list[str]) -> Report:
-    """The report, which also keeps what the training says of itself."""
-
-    def note(what: str, done: int, total: int) -> None:
-        if what.startswith("smooth teacher: "):
-            said.append(what)
-        else:
-            report(what, done, total)
-
-    return note
 
 
 def _run(setting: Setting, record: dict[str, Any], n_jobs: int | None, report: Report, *, bill: bool) -> Distillation:

@@ -95,7 +95,10 @@ def prepare(
         teacher = _train_default(train, truth, train_index, seeds["teacher"], report)
     elif is_unfitted(teacher):
         teacher = _fitted(teacher, train, truth, train_index, seeds["teacher"], report)
-        notes = [f"{type(teacher).__name__} was fitted on the training rows of this run; held-out rows are new to it"]
+        name = type(teacher).__name__
+        notes = [f"{name} was fitted on the training rows of this run; held-out rows are new to it"]
+        if getattr(teacher, "takes_table", False) and hasattr(teacher, "summary"):
+            notes.append(f"{name}: {teacher.summary()}")
     wrapped = as_teacher(teacher, task, classes, rows=train, y=None if truth is None else truth.values)  # type: ignore[arg-type]
     truth_rows = None if truth is None else truth.of(wrapped.classes, wrapped.n_outputs)
     report("asking the teacher", 0, 1)

@@ -313,9 +313,9 @@ def test_distil_from_a_smooth_network(tmp_path: Path, monkeypatch: pytest.Monkey
         n_jobs=1,
         progress=lambda what, done, total: heard.append(what),
     )
-    (plan,) = [line for line in heard if line.startswith("plan: ")]
-    (note,) = [line for line in result.run["notes"] if line.startswith("smooth teacher: lipschitz penalty of strength")]
-    assert note in plan
+    (said,) = [line for line in heard if line.startswith("smooth teacher: ")]
+    (note,) = [line for line in result.run["notes"] if line.startswith("SmoothTeacher: lipschitz penalty of strength")]
+    assert said.removeprefix("smooth teacher: ") == note.removeprefix("SmoothTeacher: ")
     assert "on standardised inputs and outputs: mean Jacobian norm" in note
     assert "chosen by the teacher's loss on 18 validation rows" in note
     assert result.run["teacher"]["name"] == "the smooth network"

@@ -164,21 +164,21 @@ def write_file(path: str | Path, content: str | bytes) -> Path:
 
 
 def _write_json(path: Path, document: Any) -> None:
-    text = json.dumps(_plain(document), ensure_ascii=False, indent=1, allow_nan=False)
+    text = json.dumps(as_json(document), ensure_ascii=False, indent=1, allow_nan=False)
     with path.open("w", encoding="utf-8") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """JSON types only; a number that is not finite becomes null."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [as_json(item) for item in value]
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return as_json(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

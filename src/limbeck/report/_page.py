@@ -52,7 +52,7 @@ __all__ = ["MAX_BYTES", "render", "write_report"]
 
 BUDGETS = (2_600_000, 1_200_000, 300_000)
 STYLES = ("base.css", "pictures.css", "families.css", "whatif.css", "print.css")
-SCRIPTS = ("core.js", "front.js", "tree.js", "soft_tree.js", "rules.js", "whatif.js", "exports.js")
+SCRIPTS = ("theme.js", "core.js", "front.js", "tree.js", "soft_tree.js", "rules.js", "whatif.js", "exports.js")
 
 
 def write_report(folder: str | Path, path: str | Path) -> Path:

@@ -115,7 +115,7 @@ def render_study(data: dict[str, Any]) -> str:
 def _page(study: Study, per_arm: int, most_text: int) -> str:
     style = "\n".join(shipped(name) for name in STYLES).replace("DARK", shipped("dark.css"))
     scripts = Scripts()
-    script = scripts.add(shipped("study.js"))
+    script = scripts.add(shipped("theme.js") + shipped("study.js"))
     alpha = significance(study)
     return clean(
         templates()

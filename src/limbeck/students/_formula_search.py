@@ -52,7 +52,6 @@ SHARE_OF_FIRST_LOOKS = 0.6
 MOST_FIRST_LOOK = 300
 """Refits of a first look."""
 SHARE_TOGETHER = 0.25
-BACKFITS = 1
 SHARE_OF_A_BACKFIT = 0.1
 EVALUATIONS_A_REFIT = 100
 LEAST_EVALUATIONS_AN_ISLAND = 20_000
@@ -205,7 +204,7 @@ def _look_through(task: Task, rows: np.ndarray, views: Sequence[str]) -> list[Fo
     found = [
         looked_back(view, archive.entries[n].formula) for view, archive in archives.items() for n in archive.front()
     ]
-    return [whole for whole in found if whole is not None]
+    return [formula for formula in found if formula is not None]
 
 
 def search_together(task: Task, seed: int, formulas: Sequence[Formula]) -> list[Formula]:
@@ -234,26 +233,24 @@ def _backfit(task: Task, archive: Archive, rows: np.ndarray, rng: np.random.Gene
     Source: the backfitting of Breiman1985, with formulas in the place of smooth functions.
     """
     X, y = task.features[rows], task.target[rows]
-    for _ in range(BACKFITS):
-        lengths = [n for n in archive.front() if 1 < n <= 0.6 * task.max_symbols]
-        if not lengths or archive.best_within(task.max_symbols) <= PERFECT:
+    lengths = [n for n in archive.front() if 1 < n <= 0.6 * task.max_symbols]
+    if not lengths or archive.best_within(task.max_symbols) <= PERFECT:
+        return
+    share, part = SHARE_OF_A_BACKFIT, archive.entries[lengths[-1]].formula
+    for _ in range(2):
+        rest = y - values_of(part, archive.setting.columns)
+        if not np.ptp(rest) > 0:
             return
-        part = archive.entries[lengths[-1]].formula
-        for _ in range(2):
-            rest = y - values_of(part, archive.setting.columns)
-            if not np.ptp(rest) > 0:
-                return
-            seed = int(rng.integers(2**31))
-            seconds = None if task.seconds is None else SHARE_OF_A_BACKFIT * task.seconds
-            others = evolve(X, rest, task.operators, SHARE_OF_A_BACKFIT * task.evaluations, seconds, seed)
-            archive.budget.refits -= SHARE_OF_A_BACKFIT * task.evaluations / EVALUATIONS_A_REFIT
-            room = task.max_symbols - symbols(part, task.costs) - 1
-            fitting = [other for other in others if symbols(other, task.costs) <= room]
-            for other in fitting:
-                archive.offer(add(part, other))
-            if not fitting:
-                return
-            part = fitting[-1]
+        seconds = None if task.seconds is None else share * task.seconds
+        others = evolve(X, rest, task.operators, share * task.evaluations, seconds, int(rng.integers(2**31)))
+        archive.budget.refits -= share * task.evaluations / EVALUATIONS_A_REFIT
+        room = task.max_symbols - symbols(part, task.costs) - 1
+        fitting = [other for other in others if symbols(other, task.costs) <= room]
+        for other in fitting:
+            archive.offer(add(part, other))
+        if not fitting:
+            return
+        part = fitting[-1]
 
 
 def _budget(task: Task, share: float, started: float) -> Budget:

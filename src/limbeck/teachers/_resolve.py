@@ -208,7 +208,7 @@ def _file_source(path: Path, task: Task | None, names: tuple[str, ...] | None, p
 
 def _named_source(text: str, task: Task | None, names: tuple[str, ...] | None, prepared: bool) -> Source:
     """The source for ``package.module:name``."""
-    found, made = _load_named(text)
+    found, made = load_named(text)
     if isinstance(found, str | os.PathLike):
         raise InputError(f"{text} is a {type(found).__name__}; a model or a function is required")
     source = _source(found, task, names, prepared)
@@ -216,7 +216,7 @@ def _named_source(text: str, task: Task | None, names: tuple[str, ...] | None, p
     return replace(source, notes=(note, *source.notes))
 
 
-def _load_named(text: str) -> tuple[Any, bool]:
+def load_named(text: str) -> tuple[Any, bool]:
     """The object that a name stands for, and whether a function was called to make it."""
     module_name, _, path = text.partition(":")
     with _current_folder_first():

@@ -1,20 +1,6 @@
-// Light and dark: the system's choice until the button says otherwise. All sets opened or closed at once, and for print.
+// All sets opened or closed at once, and for print.
 (() => {
   "use strict";
-  const button = document.getElementById("theme");
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (document.documentElement.dataset.theme || (system.matches ? "dark" : "light")) === "dark";
-  function label() {
-    button.textContent = isDark() ? "Light" : "Dark";
-    button.setAttribute("aria-label", isDark() ? "Show the page in light colours" : "Show the page in dark colours");
-  }
-  button.addEventListener("click", () => {
-    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-    label();
-  });
-  system.addEventListener("change", label);
-  label();
-
   const sets = [...document.querySelectorAll("details.study-set")];
   const all = document.getElementById("open-all");
   const isOpen = () => sets.every((set) => set.open);
