@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from limbeck._block_result import BlockResult
     from limbeck._compress import compress
     from limbeck._distill import distill
+    from limbeck._explain import explain
+    from limbeck._explanation import Explanation
     from limbeck._result import Candidate, Distillation, load
     from limbeck._study import study_smooth_teachers
     from limbeck._tradeoff import tradeoff
@@ -44,6 +46,7 @@ _HOMES = {
     "BlockResult": "_block_result",
     "Candidate": "_result",
     "Distillation": "_result",
+    "Explanation": "_explanation",
     "Finding": "checks",
     "FormulaClassifier": "students",
     "FormulaRegressor": "students",
@@ -68,16 +71,29 @@ _HOMES = {
     "compress": "_compress",
     "distill": "_distill",
     "distill_block": "_block",
+    "explain": "_explain",
     "load": "_result",
     "study_smooth_teachers": "_study",
     "tradeoff": "_tradeoff",
 }
-_ROOMS = ("checks", "datasets", "queries", "readable", "report", "simulate", "students", "teachers", "training")
+_ROOMS = (
+    "attribution",
+    "checks",
+    "datasets",
+    "queries",
+    "readable",
+    "report",
+    "simulate",
+    "students",
+    "teachers",
+    "training",
+)
 
 __all__ = [
     "BlockResult",
     "Candidate",
     "Distillation",
+    "Explanation",
     "Finding",
     "FormulaClassifier",
     "FormulaRegressor",
@@ -102,6 +118,7 @@ __all__ = [
     "compress",
     "distill",
     "distill_block",
+    "explain",
     "load",
     "study_smooth_teachers",
     "tradeoff",

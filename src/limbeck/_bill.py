@@ -35,11 +35,11 @@ from limbeck._bill_forms import ROWS, entry_of, numpy_form, rounded, teacher_for
 from limbeck._bill_programs import program_entries
 from limbeck._core.errors import InputError
 from limbeck._core.measuring import machine_text, one_native_thread
+from limbeck._core.module_kept import random_state_kept
 from limbeck._core.progress import Report
 from limbeck._core.tables import Table
 from limbeck.readable import Readable
 from limbeck.teachers import Teacher
-from limbeck.teachers._guard import random_state_kept
 
 __all__ = ["measure_bill"]
 

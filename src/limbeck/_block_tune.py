@@ -33,10 +33,10 @@ import torch
 from limbeck._block_fit import Selection
 from limbeck._block_module import ReadableModule
 from limbeck._block_network import Record, with_block
+from limbeck._core.module_kept import random_state_kept
 from limbeck._core.tables import Table
 from limbeck.readable import FormulaReadable
 from limbeck.teachers import Teacher
-from limbeck.teachers._guard import random_state_kept
 from limbeck.teachers._torch import single_tensor, tensors_from
 
 __all__ = ["BlockModule", "tuned"]

@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli import _bill, _block, _compress, _data, _distill, _export, _predict, _report, _show, _study, _tradeoff
+from limbeck.cli import (
+    _bill,
+    _block,
+    _compress,
+    _data,
+    _distill,
+    _explain,
+    _export,
+    _predict,
+    _report,
+    _show,
+    _study,
+    _tradeoff,
+)
 
 __all__ = ["app", "main"]
 
@@ -34,6 +47,7 @@ app.command("report")(_report.report)
 app.command("tradeoff")(_tradeoff.tradeoff)
 app.command("bill")(_bill.bill)
 app.command("block")(_block.block)
+app.command("explain")(_explain.explain)
 app.add_typer(_data.app, name="data")
 app.add_typer(_study.app, name="study")
 

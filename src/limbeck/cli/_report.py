@@ -1,4 +1,4 @@
-"""``limbeck report``: the offline page of a run or of a study."""
+"""``limbeck report``: the offline page of a run, of a study or of an explanation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ __all__ = ["report"]
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a run or of a study.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, of a study or of an explanation.")],
     out: Annotated[Path | None, typer.Option(help="The page; absent: report.html in the folder.")] = None,
 ) -> None:
-    """Write the report of a run or of a study: one HTML file that needs no network."""
+    """Write the report of a run, a study or an explanation: one HTML file that needs no network."""
     path = out if out is not None else run / "report.html"
+    if (run / "explanation.json").is_file() and not (run / "run.json").is_file():
+        from limbeck.report import write_explanation
+
+        typer.echo(str(write_explanation(run, path)))
+        return
     if (run / "study.json").is_file() and not (run / "run.json").is_file():
         from limbeck.report import write_study
 

@@ -17,9 +17,10 @@ from limbeck.teachers._size import file_size
 from limbeck.teachers._source import Source
 from limbeck.teachers._torch import single_tensor, tensors_from
 
-__all__ = ["exported_source"]
+__all__ = ["exported_network", "exported_source"]
 
 CPU = torch.device("cpu")
+DAMAGED = (KeyError, TypeError, AttributeError, IndexError, StopIteration, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,65 @@ class _Input:
     dtype: torch.dtype
     width: int | None
     batch: int | None
+
+
+class _Network(torch.nn.Module):
+    """The graph of a file as a module: its weights are parameters, its operators run one by one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        archive = read_archive(path)
+        self.graph, signature = _parts(archive, path)
+        self.operators, self.torch_version = check_graph(self.graph), archive.torch_version
+        self.title, self.specs = f"the exported program {path.name}", signature["input_specs"]
+        self.places = [i for i, spec in enumerate(signature["output_specs"]) if "user_output" in spec]
+        self.inputs = [_input(spec, self.graph) for spec in self.specs if "user_input" in spec]
+        self.kept: list[tuple[str, bool]] = []
+        for i, spec in enumerate(spec for spec in self.specs if "user_input" not in spec):
+            tensor, is_buffer = _kept(spec, archive, path)
+            self.kept.append((f"kept_{i}", is_buffer))
+            if is_buffer or not tensor.is_floating_point():
+                self.register_buffer(f"kept_{i}", tensor)
+            else:
+                self.register_parameter(f"kept_{i}", torch.nn.Parameter(tensor))
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """The program's one output."""
+        # buffers are copied, so that one batch can't change what the next one meets
+        own = iter([getattr(self, name).clone() if is_buffer else getattr(self, name) for name, is_buffer in self.kept])
+        given = iter(tensors)
+        values = [next(given) if "user_input" in spec else next(own) for spec in self.specs]
+        outputs = run_graph(self.graph, values)
+        return single_tensor(tuple(outputs[i] for i in self.places), self.title)
+
+
+def exported_network(path: Path) -> torch.nn.Module:
+    """The program in the file as a module whose operations can be followed, read as `exported_source` reads it.
+
+    Raises
+    ------
+    InputError
+        Where the file can't be read so, takes several inputs, or was exported for a fixed number of rows.
+    """
+    if path.suffix.lower() != ".pt2" or not path.is_file():
+        raise InputError(f"a network is read from a .pt2 file (torch.export.save); got {str(path)!r:.200}")
+    network = _read(path)
+    if len(network.inputs) != 1 or network.inputs[0].batch is not None:
+        raise InputError(
+            f"{network.title} must take one tensor, with any number of rows; export it with "
+            "dynamic_shapes=({0: torch.export.Dim('n')},)"
+        )
+    return network
+
+
+def _read(path: Path) -> _Network:
+    try:
+        return _Network(path)
+    except DAMAGED as error:
+        raise InputError(
+            f"{path.name} is damaged: its graph can't be read ({type(error).__name__}: {str(error)[:80]}). Nothing in "
+            "it was run. Export it again with torch.export.save."
+        ) from None
 
 
 def exported_source(path: Path, *, prepared: bool = False) -> Source:
@@ -49,37 +109,17 @@ def exported_source(path: Path, *, prepared: bool = False) -> Source:
     TeacherError
         Where the graph uses an operator that is not on the list.
     """
-    try:
-        return _source(path, prepared)
-    except (KeyError, TypeError, AttributeError, IndexError, StopIteration, RecursionError) as error:
-        raise InputError(
-            f"{path.name} is damaged: its graph can't be read ({type(error).__name__}: {str(error)[:80]}). Nothing in "
-            "it was run. Export it again with torch.export.save."
-        ) from None
-
-
-def _source(path: Path, prepared: bool) -> Source:
-    archive = read_archive(path)
-    graph, signature = _parts(archive, path)
-    count = check_graph(graph)
-    specs = signature["input_specs"]
-    inputs = [_input(spec, graph) for spec in specs if "user_input" in spec]
-    kept = [_kept(spec, archive, path) for spec in specs if "user_input" not in spec]
-    name = f"the exported program {path.name}"
+    network = _read(path)
+    name, inputs = network.title, network.inputs
     if not inputs or (len(inputs) > 1 and not prepared):
         raise InputError(
             f"{name} takes {len(inputs)} inputs {[one.name for one in inputs]}; one matrix (n, d) is required, or "
             "preprocess=f where f(frame) returns a tuple of one array an input"
         )
-    places = [i for i, spec in enumerate(signature["output_specs"]) if "user_output" in spec]
 
     def run(tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        # buffers are copied, so that one batch can't change what the next one meets
-        own = iter([tensor.clone() if is_buffer else tensor for tensor, is_buffer in kept])
-        given = iter(tensors)
-        values = [next(given) if "user_input" in spec else next(own) for spec in specs]
-        outputs = run_graph(graph, values)
-        return single_tensor(tuple(outputs[i] for i in places), name)
+        answer: torch.Tensor = network(*tensors)
+        return answer
 
     def ask(rows: Any) -> torch.Tensor:
         return call(rows)()
@@ -89,7 +129,8 @@ def _source(path: Path, prepared: bool) -> Source:
         return lambda: _in_fixed_batches(run, tensors, inputs[0].batch)
 
     notes = [
-        f"read without pickle and run on the CPU: {count} operators, exported by torch {archive.torch_version:.20}"
+        f"read without pickle and run on the CPU: {network.operators} operators, exported by torch "
+        f"{network.torch_version:.20}"
     ]
     if inputs[0].batch is not None:
         notes.append(f"exported for {inputs[0].batch} row(s) at a time (no dynamic batch), which is slow")

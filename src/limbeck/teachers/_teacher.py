@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from limbeck._core.errors import InputError, LimbeckError, TeacherError
+from limbeck._core.module_kept import random_state_kept
 from limbeck._core.tables import Table
-from limbeck.teachers._guard import random_state_kept
 from limbeck.teachers._reading import HOW, Reading, Wanted, as_array, decide, read
 from limbeck.teachers._source import Source, Task, describe_rows, native_rows, slice_rows
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from limbeck._core.errors import InputError, TeacherError
-from limbeck.teachers._guard import module_kept
+from limbeck._core.module_kept import module_kept
 from limbeck.teachers._reading import Reading
 from limbeck.teachers._size import module_size
 from limbeck.teachers._source import Source, float_matrix

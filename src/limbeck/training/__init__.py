@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck.training._default_teacher import DefaultClassifier, DefaultRegressor, train_default
+    from limbeck.training._explanation import explanation_penalty
     from limbeck.training._jacobian import jacobian_penalty
     from limbeck.training._lipschitz import lipschitz_penalty
     from limbeck.training._smoothness import Smoothness, smoothness
@@ -15,6 +16,7 @@ __all__ = [
     "DefaultClassifier",
     "DefaultRegressor",
     "Smoothness",
+    "explanation_penalty",
     "jacobian_penalty",
     "lipschitz_penalty",
     "smoothness",
@@ -25,6 +27,7 @@ _HOMES = {
     "DefaultClassifier": "_default_teacher",
     "DefaultRegressor": "_default_teacher",
     "Smoothness": "_smoothness",
+    "explanation_penalty": "_explanation",
     "jacobian_penalty": "_jacobian",
     "lipschitz_penalty": "_lipschitz",
     "smoothness": "_smoothness",

@@ -35,8 +35,8 @@ def random_state_kept() -> Iterator[None]:
 
 
 @contextmanager
-def module_kept(module: torch.nn.Module) -> Iterator[None]:
-    """The module in evaluation mode and without gradients; on leaving, also on errors, it is as it was.
+def module_kept(module: torch.nn.Module, *, gradients: bool = False) -> Iterator[None]:
+    """The module in evaluation mode, without gradients unless asked; on leaving, also on errors, it is as it was.
 
     Restored are each submodule's own train/eval flag and attributes, buffers (also their numbers), gradients, and
     `requires_grad`. Flags are set directly, so an overridden ``train()`` has no side effects. Hooks are not touched;
@@ -49,11 +49,11 @@ def module_kept(module: torch.nn.Module) -> Iterator[None]:
     buffers = [dict(part._buffers) for part in modules]
     flags = [part.training for part in modules]
     numbers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
-    gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
+    learned = [(p, p.grad, p.requires_grad) for p in module.parameters()]
     try:
         for part in modules:
             part.training = False
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients):
             yield
     finally:
         for part, attribute, buffer, flag in zip(modules, attributes, buffers, flags, strict=True):
@@ -64,7 +64,7 @@ def module_kept(module: torch.nn.Module) -> Iterator[None]:
             for tensor, before in numbers:
                 if not _same_numbers(tensor, before):
                     tensor.copy_(before)
-        for parameter, gradient, wanted in gradients:
+        for parameter, gradient, wanted in learned:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
             if parameter.requires_grad != wanted:

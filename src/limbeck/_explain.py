@@ -1,0 +1,363 @@
+"""What a network used for some rows, by which method, and whether the method holds up on this network.
+
+Source
+------
+Singh2019 (hierarchies), Murdoch2018 (contextual decomposition), Sundararajan2017 (integrated gradients), Adebayo2018
+(randomised networks).
+
+Cost
+----
+One decomposition of all units a row, and one a level of the hierarchy; the checks ask the method about 20 times on at
+most 20 rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from limbeck._core.errors import InputError, did_you_mean
+from limbeck._core.progress import Progress, Report, reporting
+from limbeck._core.seeds import RandomState, draw_seeds
+from limbeck._explain_rows import as_input, kind_of, read_rows, units_for
+
+if TYPE_CHECKING:
+    from limbeck._explanation import Explanation
+    from limbeck.attribution import Units
+
+__all__ = ["explain"]
+
+METHODS = ("acd", "cd", "integrated_gradients", "input_x_gradient", "occlusion")
+DECOMPOSED = ("acd", "cd")
+CHECKED_ROWS = 20
+MOST_PAIRED = 12
+"""Interactions are measured between so many of the units with the largest effects."""
+
+
+def explain(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    rows: int | Sequence[int] = 5,
+    method: str = "acd",
+    kind: str | None = None,
+    output: int | None = None,
+    rule: str = "proportional",
+    tile: int | None = None,
+    words: Sequence[Sequence[str]] | None = None,
+    names: Sequence[str] | None = None,
+    classes: Sequence[Any] | None = None,
+    baseline: Any = None,
+    checks: Sequence[Any] | None = None,
+    data_name: str = "rows",
+    random_state: RandomState = None,
+    progress: Progress = False,
+) -> Explanation:
+    """Which inputs, alone and in groups, a network used for some rows, with the verdicts on the method.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        It takes one tensor of rows and gives raw outputs ``(n, k)``; it is left as it was.
+    X : rows
+        ``(n, d)`` a table, ``(n, C, H, W)`` images, ``(n, C, T)`` signals, or token ids ``(n, L)``, whole numbers.
+    y : array, optional
+        What is true, shown beside the prediction.
+    rows : int or sequence of int
+        How many rows, drawn by the seed; or which.
+    method : str
+        ``"acd"``: a hierarchy of groups, by contextual decomposition. ``"cd"``: the units alone and their pairs.
+        ``"integrated_gradients"``, ``"input_x_gradient"``, ``"occlusion"``: the units alone.
+    kind : str, optional
+        ``image``, ``text``, ``signal`` or ``table``, where the shape does not say.
+    output : int, optional
+        The output that is explained; where absent the largest of each row.
+    rule : str
+        As in `limbeck.attribution.contextual_decomposition`.
+    tile : int, optional
+        The side of an image's tiles, or the steps of a signal's windows.
+    words : sequence of sequences of str, optional
+        The words of each row of token ids; what is longer than them is padding.
+    names, classes : sequence, optional
+        The columns' and the outputs' names.
+    baseline : number or array, optional
+        What stands for "absent": for a table the columns' means where nothing is said, else 0; for words the id of the
+        padding, which only the checks use.
+    checks : sequence, optional
+        Of the kind of `limbeck.checks.ATTRIBUTION_CHECKS`; where absent those that need no known truth. ``()``: none.
+    data_name : str
+        What the data is called in the report.
+    random_state : int, Generator or None
+    progress : bool or callable
+
+    Raises
+    ------
+    InputError
+        For rows that are not numbers or not there, an unknown method, a network with an operation without a rule.
+    TeacherError
+        Where the network raises, is random, or answers with NaN.
+
+    Examples
+    --------
+    >>> import numpy as np, torch, limbeck
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 1, bias=False))
+    >>> _ = net[0].weight.data.copy_(torch.tensor([[1.0, -2.0, 0.0]]))
+    >>> names = ["age", "dose", "sex"]
+    >>> found = limbeck.explain(net, np.ones((4, 3)), rows=[0], names=names, baseline=0, checks=())
+    >>> found.table()[["unit", "effect"]].head(2).values.tolist()
+    [['dose', -2.0], ['age', 1.0]]
+    """
+    from limbeck._explanation import Explanation
+
+    started = time.monotonic()
+    if method not in METHODS:
+        raise InputError(
+            f"method must be one of {', '.join(METHODS)}; got {method!r:.60}.{did_you_mean(method, METHODS)}"
+        )
+    array, named = read_rows(X, names)
+    what = kind_of(kind, array)
+    array = array if array.dtype.kind in "iu" and what == "text" else array.astype(np.float32)
+    base = _baseline(baseline, what, array)
+    seed_rows, seed_checks = draw_seeds(random_state, 2)
+    chosen = _which(rows, len(array), seed_rows)
+    with reporting(progress) as report:
+        answers = _answers(model, array[chosen], classes)
+        outputs = _outputs(classes, answers.shape[1])
+        found = []
+        for done, (at, answer) in enumerate(zip(chosen, answers, strict=True)):
+            report(f"explaining row {at}", done, len(chosen))
+            tokens = None if words is None else words[at]
+            units = units_for(what, array[at], named, tokens, tile)
+            number = _number(output, answer)
+            entry = _explained(model, array[at : at + 1], units, number, (method, rule, base))
+            predicted = outputs[int(answer.argmax())] if len(answer) > 1 else f"{answer[0]:.4g}"
+            entry |= {
+                "row": int(at),
+                "output": number,
+                "output_name": outputs[number],
+                "value": float(answer[number]),
+                "predicted": predicted,
+                "truth": None if y is None else str(np.asarray(y)[at]),
+                "input": as_input(what, array[at], units, named),
+                "findings": [],
+            }
+            found.append(entry)
+        report("explaining", len(chosen), len(chosen))
+        findings, notes = _checked(
+            model,
+            array,
+            chosen,
+            (what, named, words, tile),
+            (output, method, rule, base),
+            checks,
+            seed_checks,
+            report,
+        )
+    decomposed = rule if method in DECOMPOSED else "-"
+    return Explanation(
+        data_name,
+        type(model).__name__,
+        method,
+        decomposed,
+        what,
+        outputs,
+        tuple(found),
+        findings,
+        random_state if isinstance(random_state, int) else 0,
+        time.monotonic() - started,
+        notes,
+    )
+
+
+def _which(rows: Any, n: int, seed: int) -> list[int]:
+    if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
+        if rows < 1:
+            raise InputError(f"rows must be at least 1, or the numbers of rows; got {rows}")
+        return sorted(np.random.default_rng(seed).choice(n, size=min(int(rows), n), replace=False).tolist())
+    try:
+        chosen = [int(row) for row in rows]
+    except (TypeError, ValueError):
+        raise InputError(f"rows must be a number of rows or their numbers; got {rows!r:.80}") from None
+    if not chosen or min(chosen) < 0 or max(chosen) >= n:
+        raise InputError(f"rows must name rows from 0 to {n - 1}; got {rows!r:.80}")
+    return chosen
+
+
+def _answers(model: Any, X: np.ndarray, classes: Any) -> np.ndarray:
+    """The raw outputs ``(n, k)`` of the explained rows."""
+    import torch
+
+    from limbeck.attribution import contextual_decomposition
+
+    parts = contextual_decomposition(model, torch.as_tensor(X), np.zeros(X.shape[1:], dtype=bool))
+    answers = (parts.relevant + parts.irrelevant).double().cpu().numpy()
+    return answers.reshape(len(X), -1)
+
+
+def _outputs(classes: Any, k: int) -> tuple[str, ...]:
+    if classes is None:
+        return ("output",) if k == 1 else tuple(f"class {i}" for i in range(k))
+    if len(classes) != k:
+        raise InputError(f"classes must name the network's {k} outputs; got {len(classes)}")
+    return tuple(str(name) for name in classes)
+
+
+def _number(output: Any, answer: np.ndarray) -> int:
+    if output is None:
+        return int(answer.argmax())
+    if isinstance(output, bool) or not isinstance(output, int | np.integer) or not 0 <= output < len(answer):
+        raise InputError(f"output must be a number from 0 to {len(answer) - 1}; got {output!r:.60}")
+    return int(output)
+
+
+def _baseline(baseline: Any, kind: str, X: np.ndarray) -> Any:
+    """What stands for "absent": a number, or an array of the shape of one row."""
+    if baseline is None:
+        return X.mean(0) if kind == "table" else 0
+    base = np.asarray(baseline, dtype=np.float32)
+    if base.shape not in ((), X.shape[1:]) or not np.isfinite(base).all():
+        raise InputError(
+            f"baseline must be a finite number or have the shape of one row {X.shape[1:]}; got {base.shape}"
+        )
+    return base if base.shape else float(base)
+
+
+How = tuple[str, str, Any]
+"""Method, rule and baseline."""
+
+
+def _explained(model: Any, x: np.ndarray, units: Units, output: int, how: How) -> dict[str, Any]:
+    """Units, effects, hierarchy and interactions of one row."""
+    from limbeck.attribution import agglomerate, interactions
+
+    nodes: list[dict[str, Any]] = []
+    pairs: list[dict[str, Any]] = []
+    residual, bias, at, effects = 0.0, None, np.array([output]), effects_of(how)
+    if how[0] in DECOMPOSED:
+        whole = _decomposed(model, x, np.ones((1, *x.shape[1:]), dtype=bool), how)
+        residual, bias = whole.residual, float(whole.irrelevant.reshape(1, -1)[0, output])
+
+    def score(masks: np.ndarray) -> np.ndarray:
+        return effects(model, x, masks, at)[:, 0]
+
+    if how[0] == "acd":
+        hierarchy = agglomerate(model, x[0], units, output=output, score=score)
+        alone = np.asarray(hierarchy.alone)
+        nodes = [
+            {"units": list(n.units), "score": float(n.score), "children": list(n.children), "level": int(n.level)}
+            for n in hierarchy.nodes
+        ]
+    else:
+        alone = score(units.masks)
+    if how[0] in DECOMPOSED and len(units) > 1:
+        strongest = np.sort(np.argsort(-np.abs(alone), kind="stable")[:MOST_PAIRED]).tolist()
+        found = interactions(model, x[0], [units.masks[u] for u in strongest], output=output, score=score)
+        pairs = [
+            {"a": [strongest[one["a"][0]]], "b": [strongest[one["b"][0]]], "value": one["value"]}
+            for one in found.to_list(MOST_PAIRED)
+        ]
+    return {
+        "units": [{"name": n, "positions": list(p)} for n, p in zip(units.names, units.positions, strict=True)],
+        "alone": [float(effect) for effect in alone],
+        "nodes": nodes,
+        "interactions": pairs,
+        "residual": float(residual),
+        "bias": bias,
+    }
+
+
+def effects_of(how: How) -> Callable[..., np.ndarray]:
+    """A method as ``(model, x, masks (m, *row), outputs (n,)) -> (m, n)``: what a check can ask."""
+    method, _, base = how
+
+    def decomposed(model: Any, x: Any, masks: Any, outputs: np.ndarray) -> np.ndarray:
+        return _part(_decomposed(model, x, masks, how).relevant, outputs)
+
+    def gradients(model: Any, x: Any, masks: Any, outputs: np.ndarray) -> np.ndarray:
+        from limbeck import attribution
+
+        given = None if np.ndim(base) == 0 and base == 0 else base
+        values = getattr(attribution, method)(model, x, output=outputs, baseline=given).values
+        flat = np.asarray(values).reshape(len(x), -1)
+        return np.asarray(np.asarray(masks).reshape(len(masks), -1).astype(float) @ flat.T)
+
+    def occluded(model: Any, x: Any, masks: Any, outputs: np.ndarray) -> np.ndarray:
+        import torch
+
+        from limbeck.checks import occlusion_effects
+
+        ask = occlusion_effects(outputs, base)
+        return np.asarray(ask(model, torch.as_tensor(x), torch.as_tensor(np.asarray(masks))))
+
+    return {"acd": decomposed, "cd": decomposed, "occlusion": occluded}.get(method, gradients)
+
+
+def _decomposed(model: Any, x: Any, masks: Any, how: How) -> Any:
+    """The decomposition of the rows by every mask ``(m, *row)``."""
+    import torch
+
+    from limbeck.attribution import contextual_decomposition
+
+    x = torch.as_tensor(x)
+    base = how[2] if x.is_floating_point() and np.any(how[2]) else None
+    return contextual_decomposition(model, x, torch.as_tensor(np.asarray(masks))[:, None], rule=how[1], baseline=base)
+
+
+def _part(part: Any, outputs: np.ndarray) -> np.ndarray:
+    """Each row's explained output ``(m, n)`` of a relevant or irrelevant part ``(m, n, k)``."""
+    import torch
+
+    flat = part.detach().reshape(part.shape[0], part.shape[1], -1)
+    picked = flat.gather(2, torch.as_tensor(outputs).reshape(1, -1, 1).expand(len(flat), -1, 1))[..., 0]
+    return np.asarray(picked.double().cpu().numpy())
+
+
+def _checked(
+    model: Any,
+    X: np.ndarray,
+    chosen: list[int],
+    read: tuple[Any, ...],
+    asked_for: tuple[Any, ...],
+    checks: Any,
+    seed: int,
+    report: Report,
+) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The findings of the checks on the explained rows and others, which share one set of units."""
+    from limbeck.checks import ATTRIBUTION_CHECKS, AttributionCase, PlantedGroups
+
+    checks = (
+        [one for one in ATTRIBUTION_CHECKS if not isinstance(one, PlantedGroups)] if checks is None else list(checks)
+    )
+    if not checks:
+        return (), ("no reality check was asked for",)
+    kind, names, _, tile = read
+    output, method, rule, baseline = asked_for
+    others = [i for i in np.random.default_rng(seed).permutation(len(X)).tolist() if i not in chosen]
+    rows = X[[*chosen, *others][:CHECKED_ROWS]]
+    units = units_for(kind, rows[0], names, None, tile if kind != "image" else tile or max(2, rows.shape[-1] // 7))
+    outputs = np.array([_number(output, answer) for answer in _answers(model, rows, None)])
+    how = method, rule, baseline
+    asked = effects_of(how)
+    case = AttributionCase(
+        model,
+        rows,
+        units.masks,
+        outputs,
+        lambda m, x, masks: asked(m, x, masks, outputs),
+        baseline=baseline,
+        rest=(lambda m, x, masks: _part(_decomposed(m, x, masks, how).irrelevant, outputs))
+        if method in DECOMPOSED
+        else None,
+        seed=seed,
+    )
+    findings = []
+    for done, check in enumerate(checks):
+        report(f"{check.code} {check.title.lower()}", done, len(checks))
+        findings.append(check(case))
+    report("checks", len(checks), len(checks))
+    note = f"the checks asked the method on {len(rows)} rows, for {len(units)} units each"
+    return tuple(findings), (note,)
