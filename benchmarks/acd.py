@@ -4,7 +4,7 @@ Source: Murdoch2018 and Singh2019. Published: the correlation .76 of CD's word s
 coefficients on SST (Murdoch2018, an LSTM; integrated gradients .72 or less). Singh2019 measures with persons, which
 can't be repeated here; what is measured instead has a control each: random groups, single words, shuffled weights.
 
-    make bench NAME=acd                     # about 5 minutes on one core
+    make bench NAME=acd                     # about 8 minutes on one core, 20 on a busy one
     python -m benchmarks.acd --quick        # about 1 minute
     python -m benchmarks.acd --parts sst    # some: mnist, sst, peers
 """
@@ -380,7 +380,7 @@ def main() -> None:
     if "sst" in given.parts:
         run_sst(150 if given.quick else 3000, 1 if given.quick else 4, 10 if given.quick else 120)
     if "peers" in given.parts:
-        run_peers(5 if given.quick else 30, 200 if given.quick else 1500)
+        run_peers(5 if given.quick else 12, 200 if given.quick else 1500)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ class Planted:
     turned: Part
     test: Part
     more: dict[str, torch.Tensor] = field(default_factory=dict)
+    clean: Part | None = None
+    """The rows to train on without the shortcut, where there are such."""
 
 
 def file_of(name: str) -> str:
@@ -187,6 +189,7 @@ def sst(rows: int, seed: int) -> Planted:
         part(held, 1 - held["label"].to_numpy()),
         part(test, None),
         {"words": torch.tensor(len(known) + 2)},
+        part(train, None),
     )
 
 

@@ -34,7 +34,7 @@ def data_folder() -> Path | None:
 def trained(model: nn.Module, x: Any, y: Any, loss: Any, epochs: int, rate: float = 2e-3) -> nn.Module:
     """The network, trained by Adam on batches of 64."""
     torch.manual_seed(SEED)
-    x, y = torch.as_tensor(x), torch.as_tensor(y)
+    x, y = torch.tensor(x), torch.tensor(y)
     optimiser = torch.optim.Adam(model.parameters(), rate)
     for _ in range(epochs):
         for at in torch.randperm(len(x)).split(64):

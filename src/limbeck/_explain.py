@@ -14,7 +14,7 @@ most 20 rows.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,19 +22,15 @@ import numpy as np
 from limbeck._core.errors import InputError, did_you_mean
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, draw_seeds
+from limbeck._explain_methods import DECOMPOSED, METHODS, decomposed, effects_of, explained_row, part_of
 from limbeck._explain_rows import as_input, kind_of, read_rows, units_for
 
 if TYPE_CHECKING:
     from limbeck._explanation import Explanation
-    from limbeck.attribution import Units
 
 __all__ = ["explain"]
 
-METHODS = ("acd", "cd", "integrated_gradients", "input_x_gradient", "occlusion")
-DECOMPOSED = ("acd", "cd")
 CHECKED_ROWS = 20
-MOST_PAIRED = 12
-"""Interactions are measured between so many of the units with the largest effects."""
 
 
 def explain(
@@ -133,7 +129,7 @@ def explain(
             tokens = None if words is None else words[at]
             units = units_for(what, array[at], named, tokens, tile)
             number = _number(output, answer)
-            entry = _explained(model, array[at : at + 1], units, number, (method, rule, base))
+            entry = explained_row(model, array[at : at + 1], units, number, (method, rule, base))
             predicted = outputs[int(answer.argmax())] if len(answer) > 1 else f"{answer[0]:.4g}"
             entry |= {
                 "row": int(at),
@@ -189,11 +185,9 @@ def _which(rows: Any, n: int, seed: int) -> list[int]:
 
 def _answers(model: Any, X: np.ndarray, classes: Any) -> np.ndarray:
     """The raw outputs ``(n, k)`` of the explained rows."""
-    import torch
-
     from limbeck.attribution import contextual_decomposition
 
-    parts = contextual_decomposition(model, torch.as_tensor(X), np.zeros(X.shape[1:], dtype=bool))
+    parts = contextual_decomposition(model, X, np.zeros(X.shape[1:], dtype=bool))
     answers = (parts.relevant + parts.irrelevant).double().cpu().numpy()
     return answers.reshape(len(X), -1)
 
@@ -224,96 +218,6 @@ def _baseline(baseline: Any, kind: str, X: np.ndarray) -> Any:
             f"baseline must be a finite number or have the shape of one row {X.shape[1:]}; got {base.shape}"
         )
     return base if base.shape else float(base)
-
-
-How = tuple[str, str, Any]
-"""Method, rule and baseline."""
-
-
-def _explained(model: Any, x: np.ndarray, units: Units, output: int, how: How) -> dict[str, Any]:
-    """Units, effects, hierarchy and interactions of one row."""
-    from limbeck.attribution import agglomerate, interactions
-
-    nodes: list[dict[str, Any]] = []
-    pairs: list[dict[str, Any]] = []
-    residual, bias, at, effects = 0.0, None, np.array([output]), effects_of(how)
-    if how[0] in DECOMPOSED:
-        whole = _decomposed(model, x, np.ones((1, *x.shape[1:]), dtype=bool), how)
-        residual, bias = whole.residual, float(whole.irrelevant.reshape(1, -1)[0, output])
-
-    def score(masks: np.ndarray) -> np.ndarray:
-        return effects(model, x, masks, at)[:, 0]
-
-    if how[0] == "acd":
-        hierarchy = agglomerate(model, x[0], units, output=output, score=score)
-        alone = np.asarray(hierarchy.alone)
-        nodes = [
-            {"units": list(n.units), "score": float(n.score), "children": list(n.children), "level": int(n.level)}
-            for n in hierarchy.nodes
-        ]
-    else:
-        alone = score(units.masks)
-    if how[0] in DECOMPOSED and len(units) > 1:
-        strongest = np.sort(np.argsort(-np.abs(alone), kind="stable")[:MOST_PAIRED]).tolist()
-        found = interactions(model, x[0], [units.masks[u] for u in strongest], output=output, score=score)
-        pairs = [
-            {"a": [strongest[one["a"][0]]], "b": [strongest[one["b"][0]]], "value": one["value"]}
-            for one in found.to_list(MOST_PAIRED)
-        ]
-    return {
-        "units": [{"name": n, "positions": list(p)} for n, p in zip(units.names, units.positions, strict=True)],
-        "alone": [float(effect) for effect in alone],
-        "nodes": nodes,
-        "interactions": pairs,
-        "residual": float(residual),
-        "bias": bias,
-    }
-
-
-def effects_of(how: How) -> Callable[..., np.ndarray]:
-    """A method as ``(model, x, masks (m, *row), outputs (n,)) -> (m, n)``: what a check can ask."""
-    method, _, base = how
-
-    def decomposed(model: Any, x: Any, masks: Any, outputs: np.ndarray) -> np.ndarray:
-        return _part(_decomposed(model, x, masks, how).relevant, outputs)
-
-    def gradients(model: Any, x: Any, masks: Any, outputs: np.ndarray) -> np.ndarray:
-        from limbeck import attribution
-
-        given = None if np.ndim(base) == 0 and base == 0 else base
-        values = getattr(attribution, method)(model, x, output=outputs, baseline=given).values
-        flat = np.asarray(values).reshape(len(x), -1)
-        return np.asarray(np.asarray(masks).reshape(len(masks), -1).astype(float) @ flat.T)
-
-    def occluded(model: Any, x: Any, masks: Any, outputs: np.ndarray) -> np.ndarray:
-        import torch
-
-        from limbeck.checks import occlusion_effects
-
-        ask = occlusion_effects(outputs, base)
-        return np.asarray(ask(model, torch.as_tensor(x), torch.as_tensor(np.asarray(masks))))
-
-    return {"acd": decomposed, "cd": decomposed, "occlusion": occluded}.get(method, gradients)
-
-
-def _decomposed(model: Any, x: Any, masks: Any, how: How) -> Any:
-    """The decomposition of the rows by every mask ``(m, *row)``."""
-    import torch
-
-    from limbeck.attribution import contextual_decomposition
-
-    x = torch.as_tensor(x)
-    base = how[2] if x.is_floating_point() and np.any(how[2]) else None
-    return contextual_decomposition(model, x, torch.as_tensor(np.asarray(masks))[:, None], rule=how[1], baseline=base)
-
-
-def _part(part: Any, outputs: np.ndarray) -> np.ndarray:
-    """Each row's explained output ``(m, n)`` of a relevant or irrelevant part ``(m, n, k)``."""
-    import torch
-
-    flat = part.detach().reshape(part.shape[0], part.shape[1], -1)
-    picked = flat.gather(2, torch.as_tensor(outputs).reshape(1, -1, 1).expand(len(flat), -1, 1))[..., 0]
-    return np.asarray(picked.double().cpu().numpy())
 
 
 def _checked(
@@ -349,7 +253,7 @@ def _checked(
         outputs,
         lambda m, x, masks: asked(m, x, masks, outputs),
         baseline=baseline,
-        rest=(lambda m, x, masks: _part(_decomposed(m, x, masks, how).irrelevant, outputs))
+        rest=(lambda m, x, masks: part_of(decomposed(m, x, masks, how).irrelevant, outputs))
         if method in DECOMPOSED
         else None,
         seed=seed,

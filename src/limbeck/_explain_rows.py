@@ -44,7 +44,7 @@ def read_rows(X: Any, names: Sequence[str] | None) -> tuple[np.ndarray, list[str
         if not table.schema.all_numbers:
             text = [c.name for c in table.schema.columns if c.kind == "nominal"][:5]
             raise InputError(f"the network takes numbers; columns {text} hold text. Encode them as it was trained.")
-        return np.asarray(table.values, dtype=np.float32), [str(name) for name in table.schema.names]
+        return np.array(table.values, dtype=np.float32), [str(name) for name in table.schema.names]
     if array.dtype.kind not in "fiu" or array.ndim < 2 or not len(array):
         raise InputError(f"X must be rows of numbers (n, ...), at least one; got {array.dtype} of shape {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -216,10 +216,18 @@ def _read_rule(rule: Any) -> Convention:
     return CONVENTIONS[rule]
 
 
+def _as_tensor(values: Any) -> torch.Tensor:
+    """A tensor; an array that may not be written to is copied."""
+    if isinstance(values, torch.Tensor):
+        return values
+    array = np.asarray(values)
+    return torch.as_tensor(array if array.flags.writeable else array.copy())
+
+
 def _read_rows(model: torch.nn.Module, x: Any) -> torch.Tensor:
     """Rows on the model's device, in its type where they are numbers."""
     try:
-        rows = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
+        rows = _as_tensor(x)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"x must be an array of numbers or token ids; got {type(x).__name__}: {str(error)[:120]}"
@@ -241,7 +249,7 @@ def _read_rows(model: torch.nn.Module, x: Any) -> torch.Tensor:
 def _read_masks(mask: Any, x: torch.Tensor) -> tuple[torch.Tensor, bool]:
     """``(m, 1 or n, *row)``, and whether one mask was given."""
     try:
-        masks = mask if isinstance(mask, torch.Tensor) else torch.as_tensor(np.asarray(mask))
+        masks = _as_tensor(mask)
     except (TypeError, ValueError):
         raise InputError(f"mask must be a boolean array; got {type(mask).__name__}") from None
     if masks.dtype != torch.bool:
@@ -267,7 +275,7 @@ def _read_baseline(baseline: Any, x: torch.Tensor) -> torch.Tensor | None:
     if not x.is_floating_point():
         raise InputError("token ids have no baseline: a word that is not chosen is irrelevant, whatever its id")
     try:
-        base = torch.as_tensor(baseline, dtype=x.dtype, device=x.device).expand(x.shape[1:])
+        base = _as_tensor(baseline).to(dtype=x.dtype, device=x.device).expand(x.shape[1:])
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"baseline must be a number or have the shape of one row {tuple(x.shape[1:])}") from None
     if not bool(base.isfinite().all()):
