@@ -36,7 +36,7 @@ tests/unit/test_agglomerate.py: against a plain loop that scores one group a cal
 Cost
 ----
 One batched call a level, of as many groups as units touch a group; scores of groups that did not change are kept. An
-image of 28 x 28 pixels: 1,500 to 4,000 groups.
+image of 28 x 28 pixels: 1,200 to 1,600 groups in about 20 calls, half a second for a small network.
 """
 
 from __future__ import annotations

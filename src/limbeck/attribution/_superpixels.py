@@ -15,7 +15,8 @@ tests/unit/test_agglomerate.py: every region is one piece, and a planted border 
 
 Cost
 ----
-A 28 x 28 image in 40 regions: 20 ms; 3 x 224 x 224 in 100 regions: about 2 s on one core.
+A 28 x 28 image in 40 regions: 0.1 s; 3 x 224 x 224 in 100 regions: 1.4 s, but 15 s for pure noise (one busy
+core).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def _grid(height: int, width: int, count: int) -> np.ndarray:
 
 def _connected(labels: np.ndarray) -> np.ndarray:
     """The same regions, each of them one piece: of each region the largest piece stays, others join what they touch."""
-    from scipy.ndimage import label
+    from scipy.ndimage import find_objects, label
 
     pieces, total = np.zeros(labels.shape, dtype=np.int64), 0
     kept: set[int] = set()
@@ -73,12 +74,26 @@ def _connected(labels: np.ndarray) -> np.ndarray:
         kept.add(total + 1 + int(sizes.argmax()))
         pieces[found > 0] = found[found > 0] + total
         total += n
-    loose = [piece for piece in range(1, total + 1) if piece not in kept]
-    for piece in sorted(loose, key=lambda p: int((pieces == p).sum())):
-        around = _border(pieces, piece)
+    sizes = np.bincount(pieces.ravel(), minlength=total + 1)
+    boxes = find_objects(pieces)
+    for piece in sorted(set(range(1, total + 1)) - kept, key=lambda p: (sizes[p], p)):
+        box = _wider(boxes[piece - 1], pieces.shape)
+        around = _border(pieces[box], piece)
         if len(around):
-            pieces[pieces == piece] = int(np.bincount(around).argmax())
+            target = int(np.bincount(around).argmax())
+            pieces[box][pieces[box] == piece] = target
+            boxes[target - 1] = _around(boxes[target - 1], boxes[piece - 1])
     return np.unique(pieces, return_inverse=True)[1].reshape(labels.shape)
+
+
+def _wider(box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """A box with one more pixel on every side."""
+    return tuple(slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, shape, strict=True))
+
+
+def _around(one: tuple[slice, ...], other: tuple[slice, ...]) -> tuple[slice, ...]:
+    """The smallest box that holds both."""
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
 def _border(pieces: np.ndarray, piece: int) -> np.ndarray:
