@@ -117,7 +117,7 @@ TASKS = {
         strengths={
             "RRR": (1.0, 10.0),
             "EG": (1.0, 10.0),
-            "CDEP softmax": (1.0, 10.0),
+            "CDEP softmax": (1.0, 10.0, 30.0),
             "CDEP L1": (1.0, 10.0),
         },
     ),
