@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from limbeck._core.errors import InputError, did_you_mean
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, draw_seeds
-from limbeck._explain_methods import DECOMPOSED, METHODS, decomposed, effects_of, explained_row, part_of
+from limbeck._explain_methods import DECOMPOSED, METHODS, How, decomposed, effects_of, explained_row, part_of
 from limbeck._explain_rows import as_input, kind_of, read_rows, units_for
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def explain(
     from limbeck._explanation import Explanation
 
     started = time.monotonic()
+    if not isinstance(model, _module()):
+        raise InputError(f"model must be a torch.nn.Module; got {type(model).__name__}")
     if method not in METHODS:
         raise InputError(
             f"method must be one of {', '.join(METHODS)}; got {method!r:.60}.{did_you_mean(method, METHODS)}"
@@ -117,56 +120,73 @@ def explain(
     array, named = read_rows(X, names)
     what = kind_of(kind, array)
     array = array if array.dtype.kind in "iu" and what == "text" else array.astype(np.float32)
-    base = _baseline(baseline, what, array)
-    seed_rows, seed_checks = draw_seeds(random_state, 2)
+    seed = random_state if isinstance(random_state, int) else draw_seeds(random_state, 1)[0]
+    seed_rows, seed_checks = draw_seeds(seed, 2)
+    task = _Task(model, array, what, named, words, tile, output, (method, rule, _baseline(baseline, what, array)))
     chosen = _which(rows, len(array), seed_rows)
     with reporting(progress) as report:
-        answers = _answers(model, array[chosen], classes)
-        outputs = _outputs(classes, answers.shape[1])
-        found = []
-        for done, (at, answer) in enumerate(zip(chosen, answers, strict=True)):
-            report(f"explaining row {at}", done, len(chosen))
-            tokens = None if words is None else words[at]
-            units = units_for(what, array[at], named, tokens, tile)
-            number = _number(output, answer)
-            entry = explained_row(model, array[at : at + 1], units, number, (method, rule, base))
-            predicted = outputs[int(answer.argmax())] if len(answer) > 1 else f"{answer[0]:.4g}"
-            entry |= {
-                "row": int(at),
-                "output": number,
-                "output_name": outputs[number],
-                "value": float(answer[number]),
-                "predicted": predicted,
-                "truth": None if y is None else str(np.asarray(y)[at]),
-                "input": as_input(what, array[at], units, named),
-                "findings": [],
-            }
-            found.append(entry)
-        report("explaining", len(chosen), len(chosen))
-        findings, notes = _checked(
-            model,
-            array,
-            chosen,
-            (what, named, words, tile),
-            (output, method, rule, base),
-            checks,
-            seed_checks,
-            report,
-        )
-    decomposed = rule if method in DECOMPOSED else "-"
+        outputs, found = _explained(task, chosen, y, classes, report)
+        findings, notes = _checked(task, chosen, checks, seed_checks, report)
     return Explanation(
         data_name,
         type(model).__name__,
         method,
-        decomposed,
+        rule if method in DECOMPOSED else "-",
         what,
         outputs,
-        tuple(found),
+        found,
         findings,
-        random_state if isinstance(random_state, int) else 0,
+        int(seed),
         time.monotonic() - started,
         notes,
     )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is explained, and how."""
+
+    model: Any
+    X: np.ndarray
+    kind: str
+    names: list[str] | None
+    words: Sequence[Sequence[str]] | None
+    tile: int | None
+    output: Any
+    how: How
+
+
+def _module() -> type:
+    from torch.nn import Module
+
+    return Module
+
+
+def _explained(
+    task: _Task, chosen: list[int], y: Any, classes: Any, report: Report
+) -> tuple[tuple[str, ...], tuple[dict[str, Any], ...]]:
+    """The outputs' names, and what the document says of each row."""
+    answers = _answers(task.model, task.X[chosen])
+    outputs = _outputs(classes, answers.shape[1])
+    found = []
+    for done, (at, answer) in enumerate(zip(chosen, answers, strict=True)):
+        report(f"explaining row {at}", done, len(chosen))
+        row = task.X[at]
+        units = units_for(task.kind, row, task.names, None if task.words is None else task.words[at], task.tile)
+        number = _number(task.output, answer)
+        facts = {
+            "row": int(at),
+            "output": number,
+            "output_name": outputs[number],
+            "value": float(answer[number]),
+            "predicted": outputs[int(answer.argmax())] if len(answer) > 1 else f"{answer[0]:.4g}",
+            "truth": None if y is None else str(np.asarray(y)[at]),
+            "input": as_input(task.kind, row, units, task.names),
+            "findings": [],
+        }
+        found.append(facts | explained_row(task.model, row[None], units, number, task.how))
+    report("explaining", len(chosen), len(chosen))
+    return outputs, tuple(found)
 
 
 def _which(rows: Any, n: int, seed: int) -> list[int]:
@@ -183,13 +203,11 @@ def _which(rows: Any, n: int, seed: int) -> list[int]:
     return chosen
 
 
-def _answers(model: Any, X: np.ndarray, classes: Any) -> np.ndarray:
-    """The raw outputs ``(n, k)`` of the explained rows."""
-    from limbeck.attribution import contextual_decomposition
+def _answers(model: Any, X: np.ndarray) -> np.ndarray:
+    """The raw outputs ``(n, k)`` of rows."""
+    from limbeck._core.module_outputs import outputs_as_it_is
 
-    parts = contextual_decomposition(model, X, np.zeros(X.shape[1:], dtype=bool))
-    answers = (parts.relevant + parts.irrelevant).double().cpu().numpy()
-    return answers.reshape(len(X), -1)
+    return np.asarray(outputs_as_it_is(model, X).double().cpu().numpy())
 
 
 def _outputs(classes: Any, k: int) -> tuple[str, ...]:
@@ -221,41 +239,33 @@ def _baseline(baseline: Any, kind: str, X: np.ndarray) -> Any:
 
 
 def _checked(
-    model: Any,
-    X: np.ndarray,
-    chosen: list[int],
-    read: tuple[Any, ...],
-    asked_for: tuple[Any, ...],
-    checks: Any,
-    seed: int,
-    report: Report,
+    task: _Task, chosen: list[int], checks: Any, seed: int, report: Report
 ) -> tuple[tuple[Any, ...], tuple[str, ...]]:
     """The findings of the checks on the explained rows and others, which share one set of units."""
     from limbeck.checks import ATTRIBUTION_CHECKS, AttributionCase, PlantedGroups
 
-    checks = (
-        [one for one in ATTRIBUTION_CHECKS if not isinstance(one, PlantedGroups)] if checks is None else list(checks)
-    )
+    if checks is None:
+        checks = [one for one in ATTRIBUTION_CHECKS if not isinstance(one, PlantedGroups)]
     if not checks:
         return (), ("no reality check was asked for",)
-    kind, names, _, tile = read
-    output, method, rule, baseline = asked_for
-    others = [i for i in np.random.default_rng(seed).permutation(len(X)).tolist() if i not in chosen]
-    rows = X[[*chosen, *others][:CHECKED_ROWS]]
-    units = units_for(kind, rows[0], names, None, tile if kind != "image" else tile or max(2, rows.shape[-1] // 7))
-    outputs = np.array([_number(output, answer) for answer in _answers(model, rows, None)])
-    how = method, rule, baseline
-    asked = effects_of(how)
+    others = [i for i in np.random.default_rng(seed).permutation(len(task.X)).tolist() if i not in chosen]
+    rows = task.X[[*chosen, *others][:CHECKED_ROWS]]
+    coarse = max(2, rows.shape[-1] // 7) if task.kind == "image" and task.tile is None else task.tile
+    units = units_for(task.kind, rows[0], task.names, None, coarse)
+    outputs = np.array([_number(task.output, answer) for answer in _answers(task.model, rows)])
+    effects = effects_of(task.how)
+
+    def rest(model: Any, x: Any, masks: Any) -> np.ndarray:
+        return part_of(decomposed(model, x, masks, task.how).irrelevant, outputs)
+
     case = AttributionCase(
-        model,
+        task.model,
         rows,
         units.masks,
         outputs,
-        lambda m, x, masks: asked(m, x, masks, outputs),
-        baseline=baseline,
-        rest=(lambda m, x, masks: part_of(decomposed(m, x, masks, how).irrelevant, outputs))
-        if method in DECOMPOSED
-        else None,
+        lambda model, x, masks: effects(model, x, masks, outputs),
+        baseline=task.how[2],
+        rest=rest if task.how[0] in DECOMPOSED else None,
         seed=seed,
     )
     findings = []
@@ -263,5 +273,4 @@ def _checked(
         report(f"{check.code} {check.title.lower()}", done, len(checks))
         findings.append(check(case))
     report("checks", len(checks), len(checks))
-    note = f"the checks asked the method on {len(rows)} rows, for {len(units)} units each"
-    return tuple(findings), (note,)
+    return tuple(findings), (f"the checks asked the method on {len(rows)} rows, for {len(units)} units each",)

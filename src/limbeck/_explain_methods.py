@@ -56,6 +56,8 @@ def explained_row(model: Any, x: np.ndarray, units: Units, output: int, how: How
         ]
     else:
         alone = score(units.masks)
+    if how[0] not in DECOMPOSED:
+        residual = _gap(model, x, output, how[2], alone)
     if how[0] in DECOMPOSED and len(units) > 1:
         strongest = np.sort(np.argsort(-np.abs(alone), kind="stable")[:MOST_PAIRED]).tolist()
         found = interactions(model, x[0], [units.masks[u] for u in strongest], output=output, score=score)
@@ -71,6 +73,15 @@ def explained_row(model: Any, x: np.ndarray, units: Units, output: int, how: How
         "residual": float(residual),
         "bias": bias,
     }
+
+
+def _gap(model: Any, x: np.ndarray, output: int, base: Any, alone: np.ndarray) -> float:
+    """How far the units' effects are from adding up to what the output loses without any of them, over its size."""
+    from limbeck._core.module_outputs import outputs_as_it_is
+
+    rows = np.concatenate([x, np.broadcast_to(np.asarray(base, dtype=x.dtype), x.shape)])
+    value, absent = outputs_as_it_is(model, rows)[:, output].double().tolist()
+    return abs(float(alone.sum()) - (value - absent)) / max(abs(value), 1e-30)
 
 
 def effects_of(how: How) -> Callable[..., np.ndarray]:

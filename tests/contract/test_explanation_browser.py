@@ -28,22 +28,16 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-def test_the_pages_of_an_explanation(browser: Any, tmp_path: Path) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    for kind in KINDS:
-        path = tmp_path / f"{kind}.html"
-        path.write_text(render_explanation(hostile(kind)), encoding="utf-8", newline="")
-        _look(page, path, kind)
-    path = tmp_path / "plain.html"
-    path.write_text(render_explanation(explanation("image", 1)), encoding="utf-8", newline="")
-    _walk(page, path)
-    context.close()
-    _on_paper(browser, path)
+def written(data: dict[str, Any], folder: Path) -> Path:
+    path = folder / "page.html"
+    path.write_text(render_explanation(data), encoding="utf-8", newline="")
+    return path
 
 
-def _look(page: Any, path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hostile_page_is_quiet_and_fits(kind: str, browser: Any, tmp_path: Path) -> None:
     """Nothing runs but the page's own script, nothing is fetched, nothing is wider than the window."""
+    path, page = written(hostile(kind), tmp_path), browser.new_page()
     complaints: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -63,11 +57,12 @@ def _look(page: Any, path: Path, kind: str) -> None:
     assert page.evaluate(background) != before
     assert complaints == []
     assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    page.close()
 
 
-def _walk(page: Any, path: Path) -> None:
-    """The slider and the buttons show the level that they name."""
-    page.goto(path.as_uri())
+def test_the_slider_and_the_buttons_show_the_level_that_they_name(browser: Any, tmp_path: Path) -> None:
+    page = browser.new_page()
+    page.goto(written(explanation("image", 1), tmp_path).as_uri())
     viewer = page.locator("[data-viewer='0']")
     word, slider = viewer.locator("[data-word]"), viewer.locator("input[type=range]")
     drawn = viewer.locator("svg title").first
@@ -86,10 +81,11 @@ def _walk(page: Any, path: Path) -> None:
     page.locator("[data-strip='0'] figure").nth(2).click()
     assert word.inner_text() == "level 2: 2 groups"
     assert page.locator("[data-strip='0'] figure.on").count() == 1
+    page.close()
 
 
-def _on_paper(browser: Any, path: Path) -> None:
-    """Without scripts, and on paper, every level and every group can be read."""
+def test_without_scripts_and_on_paper_every_level_can_be_read(browser: Any, tmp_path: Path) -> None:
+    path = written(explanation("image", 1), tmp_path)
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(path.as_uri())

@@ -95,12 +95,12 @@ def test_cases_that_can_not_be(more: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (raising, "the network raised RuntimeError for rows of shape .*: no such layer"),
+        (raising, "the network Answer raised RuntimeError on rows of shape .*: no such layer"),
         (lambda x: x * np.nan, "the network's outputs must be numbers; 12 of 12 rows got NaN"),
         (torch.rand_like, "answers differently when asked twice"),
-        (lambda x: (x, x), r"a tensor \(12, k\) of raw outputs; got tuple"),
-        (lambda x: x[:1], "got shape "),
-        (lambda x: x[:, None, None], "got shape "),
+        (lambda x: (x, x), r"one tensor of raw outputs, \(12,\) or \(12, k\); got tuple"),
+        (lambda x: x[:1], r"must answer 12 rows .* got \("),
+        (lambda x: x[:, None, None], r"must answer 12 rows .* got \("),
     ],
     ids=["raises", "NaN", "random", "tuple", "rows", "shape"],
 )
@@ -236,7 +236,7 @@ def test_units_at_the_baseline_are_not_present() -> None:
         (NET, np.zeros(3, int), "y must be the class of each of 12 rows"),
         (NET, np.zeros(12), "y must be the class of each of 12 rows, as a whole number; got float64"),
         (Answer(lambda x: x * np.nan), np.zeros(12, int), "the network's outputs must be numbers"),
-        (Answer(raising), np.zeros(12, int), "the network raised RuntimeError"),
+        (Answer(raising), np.zeros(12, int), "the network Answer raised RuntimeError"),
     ],
 )
 def test_corrections_that_can_not_be_judged(before: Any, y: Any, words: str) -> None:

@@ -142,7 +142,7 @@ def raises(x: torch.Tensor) -> torch.Tensor:
         (Mixing(), "change each other's answers"),
         (Told(raises), "raised ValueError on rows of shape .*no such size"),
         (Told(lambda x: x[:, 0] / 0), "must answer finite numbers"),
-        (Told(lambda x: (x, x)), "one tensor of shape .* got tuple"),
+        (Told(lambda x: (x, x)), "one tensor of raw outputs.* got tuple"),
         (Told(lambda x: x[:1, :1]), "must answer 2 rows"),
         (Told(lambda x: (x - x).sqrt().sum(dim=1)), "slopes that are NaN"),
     ],

@@ -300,7 +300,7 @@ BAD = [
     (("schema",), KeyError, r"reads studies of schema 1; got None"),
     (("kind",), "run", r"a study's document is required.*got kind 'run'"),
     (("name",), 3, r"study.json: name must be text; got 3"),
-    (("verdict",), KeyError, r"study.json lacks 'verdict'; write the study again"),
+    (("verdict",), KeyError, r"study.json lacks 'verdict'. Run the study again"),
     (("arms",), [], r"arms must be a list of at least 1; got \[\]"),
     (("arms", 1, "name"), "direct", r"arms must have different names"),
     (("arms", 0, "name"), "other", r"must speak of the arms.*got 'direct'"),

@@ -23,6 +23,7 @@ import torch
 
 from limbeck._core.errors import InputError, TeacherError
 from limbeck._core.module_kept import module_kept, random_state_kept
+from limbeck._core.module_outputs import module_outputs
 
 __all__ = ["Asked", "asking", "positive", "rows_of", "whole"]
 
@@ -47,24 +48,12 @@ class Asked:
 
     def call(self, rows: torch.Tensor) -> torch.Tensor:
         """The network's answers ``(n, k)`` to one batch, checked."""
-        try:
-            answers = self.model(rows)
-        except Exception as error:
-            raise TeacherError(
-                f"{self.name} raised {type(error).__name__} on rows of shape {tuple(rows.shape)}: {str(error)[:200]}. "
-                "Give it rows of the shape that it was trained on."
-            ) from error
-        shape = tuple(getattr(answers, "shape", ()))
-        if not isinstance(answers, torch.Tensor) or answers.ndim not in (1, 2) or len(answers) != len(rows):
-            raise TeacherError(
-                f"{self.name} must answer {len(rows)} rows with one tensor of shape ({len(rows)},) or "
-                f"({len(rows)}, k); got {shape or type(answers).__name__}"
-            )
+        answers = module_outputs(self.model, rows)
         if not answers.is_floating_point() or not bool(torch.isfinite(answers).all()):
             raise TeacherError(
                 f"{self.name} must answer finite numbers; some answers are NaN, infinite or not of floating point"
             )
-        return answers[:, None] if answers.ndim == 1 else answers
+        return answers
 
     def answers(self, rows: torch.Tensor) -> np.ndarray:
         """The answers ``(n, k)`` to any number of rows, in batches."""

@@ -21,6 +21,7 @@ import torch
 
 from limbeck._core.errors import InputError, TeacherError
 from limbeck._core.module_kept import module_kept, random_state_kept
+from limbeck._core.module_outputs import module_outputs
 from limbeck.attribution._contextual_decomposition import contextual_decomposition
 
 __all__ = ["GroupScores", "Score", "group_scores", "one_row"]
@@ -146,28 +147,17 @@ def _building_up(model: torch.nn.Module, x: torch.Tensor) -> Callable[[np.ndarra
 
     def outputs(masks: np.ndarray) -> np.ndarray:
         many = torch.from_numpy(np.ascontiguousarray(masks)).to(x.device)
-        with torch.no_grad(), random_state_kept(), module_kept(model):
-            if not torch.allclose(_answers(model, x[None]), _answers(model, x[None]), rtol=AGREE, equal_nan=True):
+        with random_state_kept(), module_kept(model):
+            first, again = (module_outputs(model, x[None]) for _ in range(2))
+            if not torch.allclose(first, again, rtol=AGREE, equal_nan=True):
                 raise TeacherError(
                     f"{type(model).__name__} gives one row two answers: it is random. Take the noise out."
                 )
-            parts = [_answers(model, torch.where(part, x, torch.zeros_like(x))) for part in many.split(ROWS_AT_ONCE)]
+            nothing = torch.zeros_like(x)
+            parts = [module_outputs(model, torch.where(some, x, nothing)) for some in many.split(ROWS_AT_ONCE)]
         return torch.cat(parts).double().cpu().numpy()
 
     return outputs
-
-
-def _answers(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    try:
-        answers = model(rows)
-    except Exception as error:
-        raise TeacherError(
-            f"{type(model).__name__} raised {type(error).__name__} on rows of shape {tuple(rows.shape)}: "
-            f"{str(error)[:200]}"
-        ) from error
-    if not isinstance(answers, torch.Tensor) or answers.ndim not in (1, 2) or len(answers) != len(rows):
-        raise TeacherError(_wants(model, tuple(getattr(answers, "shape", ()))))
-    return answers.reshape(len(rows), -1)
 
 
 def _wants(model: torch.nn.Module, shape: tuple[int, ...]) -> str:

@@ -12,20 +12,20 @@ A forward pass runs over at most 64 MB of rows at once.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from limbeck._core.errors import InputError, TeacherError
+from limbeck._core.module_kept import module_kept
+from limbeck._core.module_outputs import module_outputs
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "Effects",
-    "answered",
     "as_baseline",
     "as_numbers",
     "as_outputs",
@@ -33,7 +33,6 @@ __all__ = [
     "copied",
     "explained",
     "occlusion_effects",
-    "still",
     "without",
 ]
 
@@ -81,13 +80,11 @@ def without(x: torch.Tensor, mask: torch.Tensor, base: torch.Tensor) -> torch.Te
 
 def explained(model: torch.nn.Module, x: torch.Tensor, output: np.ndarray, ndim: int) -> np.ndarray:
     """The explained output ``(..., n)`` of rows ``(..., n, *row)``, whose dimensions ``(n, *row)`` are `ndim`."""
-    import torch
-
     lead = tuple(x.shape[: x.ndim - ndim])
     flat = x.reshape(-1, *x.shape[x.ndim - ndim + 1 :])
     size = max(1, BATCH_BYTES // max(1, flat[:1].numel() * flat.element_size()))
-    with still(model), torch.no_grad():
-        values = [answered(model, flat[start : start + size]) for start in range(0, len(flat), size)]
+    with module_kept(model):
+        values = [as_numbers(module_outputs(model, flat[start : start + size])) for start in range(0, len(flat), size)]
     answers = np.concatenate(values)
     wanted = np.tile(output, len(flat) // len(output))
     if wanted.max() >= answers.shape[1]:
@@ -96,18 +93,6 @@ def explained(model: torch.nn.Module, x: torch.Tensor, output: np.ndarray, ndim:
         bad = int((~np.isfinite(answers).all(axis=1)).sum())
         raise TeacherError(f"the network's outputs must be numbers; {bad} of {len(answers)} rows got NaN or infinity")
     return np.asarray(answers[np.arange(len(answers)), wanted].reshape(*lead, -1))
-
-
-@contextmanager
-def still(model: torch.nn.Module) -> Iterator[None]:
-    """The network in eval mode, and each of its parts in its own mode again afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def copied(model: torch.nn.Module) -> torch.nn.Module:
@@ -119,22 +104,6 @@ def copied(model: torch.nn.Module) -> torch.nn.Module:
             f"the network must be one that can be copied, so that its own weights stay as they are; copy.deepcopy "
             f"raised {type(error).__name__}: {error!s:.200}"
         ) from error
-
-
-def answered(model: torch.nn.Module, rows: torch.Tensor) -> np.ndarray:
-    try:
-        given = model(rows)
-    except Exception as error:
-        raise TeacherError(
-            f"the network raised {type(error).__name__} for rows of shape {tuple(rows.shape)}: {error!s:.300}"
-        ) from error
-    values = as_numbers(given) if hasattr(given, "shape") else None
-    if values is None or values.ndim not in (1, 2) or len(values) != len(rows):
-        came = type(given).__name__ if values is None else f"shape {values.shape}"
-        raise TeacherError(
-            f"the network must answer {len(rows)} rows with a tensor ({len(rows)}, k) of raw outputs; got {came}"
-        )
-    return values.reshape(len(rows), -1)
 
 
 def as_numbers(given: Any) -> np.ndarray:

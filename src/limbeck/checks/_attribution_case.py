@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limbeck._core.errors import InputError, LimbeckError, TeacherError
-from limbeck.checks._asking import Effects, as_baseline, as_numbers, as_outputs, as_rows, explained, still
+from limbeck._core.module_kept import module_kept
+from limbeck.checks._asking import Effects, as_baseline, as_numbers, as_outputs, as_rows, explained
 
 if TYPE_CHECKING:
     import torch
@@ -134,7 +135,7 @@ class AttributionCase:
         import torch
 
         model, x, ask = (self.model if model is None else model), (self.x if x is None else x), ask or self.effects
-        with still(model):
+        with module_kept(model, gradients=torch.is_grad_enabled()):
             given = _called(ask, model, x.clone(), torch.as_tensor(masks, device=x.device))
         values = as_numbers(given)
         if values.shape != (len(masks), len(x)):

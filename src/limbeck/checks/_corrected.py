@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from limbeck._core.errors import InputError, TeacherError
-from limbeck.checks._asking import answered, as_rows, still
+from limbeck._core.module_kept import module_kept
+from limbeck._core.module_outputs import module_outputs
+from limbeck.checks._asking import as_numbers, as_rows
 from limbeck.checks._attribution_measures import worth
 from limbeck.checks._finding import Finding
 from limbeck.checks._measures import share_interval
@@ -124,11 +126,9 @@ def paired_difference(better: int, worse: int, n: int) -> tuple[float, tuple[flo
 
 
 def _classes(model: Any, x: Any) -> np.ndarray:
-    import torch
-
     rows = as_rows(model, x)
-    with still(model), torch.no_grad():
-        answers = np.concatenate([answered(model, rows[start : start + 512]) for start in range(0, len(rows), 512)])
+    with module_kept(model):
+        answers = np.concatenate([as_numbers(module_outputs(model, part)) for part in rows.split(512)])
     if not np.isfinite(answers).all():
         raise TeacherError("the network's outputs must be numbers; some are NaN or infinity")
     return np.asarray(answers[:, 0] > 0).astype(int) if answers.shape[1] == 1 else answers.argmax(axis=1)

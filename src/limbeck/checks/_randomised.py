@@ -24,7 +24,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from limbeck.checks._asking import copied, still
+from limbeck._core.module_kept import module_kept
+from limbeck.checks._asking import copied
 from limbeck.checks._attribution_case import AttributionCase
 from limbeck.checks._attribution_measures import (
     MIN_ROWS,
@@ -130,13 +131,11 @@ class RandomisedNetwork:
 
 def ordered_layers(case: AttributionCase) -> list[tuple[str, list[str]]]:
     """The layers from the output back to the input, each with the names of its weights that a shuffle changes."""
-    import torch
-
     layers = {name: module for name, module in case.model.named_modules() if list(module.parameters(recurse=False))}
     seen: list[str] = []
     hooks = [module.register_forward_hook(lambda *_, name=name: seen.append(name)) for name, module in layers.items()]
     try:
-        with still(case.model), torch.no_grad():
+        with module_kept(case.model):
             case.model(case.x[:1])
     finally:
         for hook in hooks:

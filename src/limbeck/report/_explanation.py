@@ -15,15 +15,15 @@ O(entries), and the bytes of a page below 3 MB.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from limbeck._core.errors import InputError, StorageError
-from limbeck._core.storage import MAX_DOCUMENT_BYTES, write_file
+from limbeck._core.errors import InputError
+from limbeck._core.storage import write_file
 from limbeck.report._embed import Scripts, clean
+from limbeck.report._entries import read_document
 from limbeck.report._explanation_pictures import Limits
 from limbeck.report._explanation_read import read_explanation
 from limbeck.report._explanation_values import Explanation
@@ -62,23 +62,7 @@ def write_explanation(folder: str | Path, path: str | Path) -> Path:
     InputError
         Where the document is malformed.
     """
-    return write_file(path, render_explanation(_document(Path(folder))))
-
-
-def _document(folder: Path) -> Any:
-    path = folder / DOCUMENT
-    if not path.is_file():
-        raise StorageError(
-            f"{folder} is not an explanation: a folder with {DOCUMENT} is required, as `limbeck explain` writes"
-        )
-    try:
-        if path.stat().st_size > MAX_DOCUMENT_BYTES:
-            raise StorageError(f"{path} is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"{path} can't be read as JSON: {str(error)[:120]}") from None
+    return write_file(path, render_explanation(read_document(Path(folder), DOCUMENT, "an explanation", "explain")))
 
 
 def render_explanation(data: dict[str, Any]) -> str:

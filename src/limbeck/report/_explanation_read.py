@@ -12,13 +12,13 @@ O(entries).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError
+from limbeck.report._entries import LARGEST, Entry
 from limbeck.report._explanation_values import (
     Cells,
     Curves,
@@ -37,7 +37,6 @@ __all__ = ["read_explanation"]
 
 FORMAT, VERSION = "limbeck-explanation", 1
 KINDS = ("image", "text", "signal", "table")
-LARGEST = 1e15
 MAX_ROWS = 1_000
 MAX_SIDE = 4_096
 AGAIN = "Write the explanation again with `limbeck explain`."
@@ -63,7 +62,7 @@ def read_explanation(data: Any) -> Explanation:
             f"this limbeck reads explanations of version {VERSION}; got {data.get('version')!r:.60}. Update limbeck, "
             "or explain the rows again."
         )
-    top = _Entry(data, "explanation.json")
+    top = _Entry(data, "explanation.json", AGAIN)
     kind, outputs = top["kind"].one_of(KINDS), tuple(entry.text() for entry in top["outputs"].items(1))
     return Explanation(
         name=top["name"].text(),
@@ -81,35 +80,8 @@ def read_explanation(data: Any) -> Explanation:
     )
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A value of the document and its place, for the errors."""
-
-    value: Any
-    at: str
-
-    def __getitem__(self, key: str) -> _Entry:
-        if not isinstance(self.value, Mapping):
-            raise self.wrong("an object")
-        if key not in self.value:
-            raise InputError(f"{self.at} lacks {key!r}. {AGAIN}")
-        return _Entry(self.value[key], f"{self.at}: {key}" if self.at == "explanation.json" else f"{self.at}.{key}")
-
-    def wrong(self, required: str) -> InputError:
-        return InputError(f"{self.at} must be {required}; got {self.value!r:.60}. {AGAIN}")
-
-    def items(self, least: int = 0, most: int | None = None) -> Iterator[_Entry]:
-        if not isinstance(self.value, list | tuple) or len(self.value) < least:
-            raise self.wrong(f"a list of at least {least}" if least else "a list")
-        if most is not None and len(self.value) > most:
-            raise InputError(f"{self.at} must hold at most {most} entries, so that a page can show them; "
-                             f"got {len(self.value)}")  # fmt: skip
-        return (_Entry(entry, f"{self.at}[{i}]") for i, entry in enumerate(self.value))
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.wrong("text")
-        return self.value
+class _Entry(Entry):
+    """A value of an explanation."""
 
     def one_of(self, known: Sequence[str]) -> str:
         if self.value not in known:
@@ -123,13 +95,6 @@ class _Entry:
         if value == -math.inf:
             raise self.wrong("a finite number")
         return float(min(max(value, -LARGEST), LARGEST))
-
-    def count(self, below: int | None = None) -> int:
-        value = self.value
-        last = LARGEST if below is None else below - 1
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= last:
-            raise self.wrong("a whole number from 0" + ("" if below is None else f" to {last:g}"))
-        return value
 
     def places(self, below: int, least: int = 1) -> tuple[int, ...]:
         """Different whole numbers from 0 that are less than `below`."""
@@ -265,7 +230,7 @@ def _check_plain(entry: _Entry, depth: int) -> None:
         for key in value:
             _check_plain(entry[key], depth + 1)
     elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            _check_plain(_Entry(item, f"{entry.at}[{i}]"), depth + 1)
+        for item in entry.items():
+            _check_plain(item, depth + 1)
     elif value is not None and not isinstance(value, str | bool):
         entry.number()

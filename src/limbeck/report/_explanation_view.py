@@ -27,10 +27,15 @@ __all__ = ["finding_lines", "head", "overview", "row_view"]
 METHODS = {
     "acd": "agglomerative contextual decomposition (ACD)",
     "cd": "contextual decomposition (CD)",
-    "trim": "transformation importance (TRIM)",
+    "integrated_gradients": "integrated gradients",
+    "input_x_gradient": "input x gradient",
+    "occlusion": "occlusion: the output with a part, less the output without it",
 }
+SPLITS = ("acd", "cd")
 RULES = {
     "proportional": "proportional: a bias is shared as the two parts are, and goes to the rest where both are 0",
+    "shapley": "shapley: as proportional, and every activation is shared by the mean over both orders",
+    "-": "none",
     "acd": "acd: where both parts are 0, each takes half of the bias, as in the published code of ACD",
     "cdep": "cdep: as in the published code of CDEP",
 }
@@ -53,6 +58,7 @@ def head(found: Explanation) -> dict[str, Any]:
         ],
         "notes": [shortened(note, 1_000) for note in found.notes[:50]],
         "kind": found.kind,
+        "is_split": found.method in SPLITS,
         "is_hierarchy": any(row.groups for row in found.rows),
     }
 

@@ -15,15 +15,15 @@ O(trials), and the bytes of a page below 3 MB.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from limbeck._core.errors import InputError, StorageError
-from limbeck._core.storage import MAX_DOCUMENT_BYTES, write_file
+from limbeck._core.errors import InputError
+from limbeck._core.storage import write_file
 from limbeck.report._embed import Scripts, clean
+from limbeck.report._entries import read_document
 from limbeck.report._shell import MAX_BYTES, logo, shipped, templates
 from limbeck.report._study_forest_svg import ForestRow, Panel, difference_text, forest_svg
 from limbeck.report._study_points_svg import arm_mark, most_symbols, points_svg
@@ -73,21 +73,7 @@ def write_study(folder: str | Path, path: str | Path) -> Path:
     InputError
         Where the document is malformed.
     """
-    return write_file(path, render_study(_document(Path(folder))))
-
-
-def _document(folder: Path) -> Any:
-    path = folder / DOCUMENT
-    if not path.is_file():
-        raise StorageError(f"{folder} is not a study: a folder with {DOCUMENT} is required, as `limbeck study` writes")
-    try:
-        if path.stat().st_size > MAX_DOCUMENT_BYTES:
-            raise StorageError(f"{path} is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"{path} can't be read as JSON: {str(error)[:120]}") from None
+    return write_file(path, render_study(read_document(Path(folder), DOCUMENT, "a study", "study")))
 
 
 def render_study(data: dict[str, Any]) -> str:

@@ -12,11 +12,11 @@ O(entries).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from limbeck._core.errors import InputError
+from limbeck.report._entries import LARGEST, Entry
 from limbeck.report._study_values import (
     Arm,
     ArmResult,
@@ -33,7 +33,7 @@ from limbeck.report._study_values import (
 __all__ = ["read_study"]
 
 SCHEMA = 1
-LARGEST = 1e15
+AGAIN = "Run the study again with --resume."
 MAX_ARMS = 8
 MAX_SETS = 400
 METRICS = ("r2", "fidelity")
@@ -49,7 +49,7 @@ def read_study(data: Any) -> Study:
         Where it is not a study, is of another schema, or an entry is missing, is of another type, is a number that is
         not finite, or names an arm or a set that is not listed.
     """
-    top = _Entry(data, "study.json")
+    top = _Entry(data, "study.json", AGAIN)
     if not isinstance(data, Mapping) or data.get("kind") != "study":
         came = f"kind {data.get('kind')!r:.60}" if isinstance(data, Mapping) else type(data).__name__
         raise InputError(
@@ -78,40 +78,13 @@ def read_study(data: Any) -> Study:
     return study
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A value of the document and its place, for the errors."""
-
-    value: Any
-    at: str
-
-    def __getitem__(self, key: str) -> _Entry:
-        if not isinstance(self.value, Mapping):
-            raise self.wrong("an object")
-        if key not in self.value:
-            raise InputError(f"{self.at} lacks {key!r}; write the study again, by running it with --resume")
-        return _Entry(self.value[key], f"{self.at}: {key}" if self.at == "study.json" else f"{self.at}.{key}")
-
-    def wrong(self, required: str) -> InputError:
-        return InputError(f"{self.at} must be {required}; got {self.value!r:.60}. Run the study again with --resume.")
-
-    def items(self, least: int = 0, most: int | None = None) -> Iterator[_Entry]:
-        if not isinstance(self.value, list | tuple) or len(self.value) < least:
-            raise self.wrong(f"a list of at least {least}" if least else "a list")
-        if most is not None and len(self.value) > most:
-            raise InputError(f"{self.at} must hold at most {most} entries, so that a page can show them; "
-                             f"got {len(self.value)}")  # fmt: skip
-        return (_Entry(entry, f"{self.at}[{i}]") for i, entry in enumerate(self.value))
+class _Entry(Entry):
+    """A value of a study."""
 
     def by_name(self, read: Callable[[_Entry], T]) -> dict[str, T]:
         if not isinstance(self.value, Mapping):
             raise self.wrong("an object")
         return {str(key): read(self[key]) for key in self.value if self.value[key] is not None}
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.wrong("text")
-        return self.value
 
     def number(self) -> float | None:
         value = self.value
@@ -120,12 +93,6 @@ class _Entry:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
             raise self.wrong("a finite number or null")
         return float(min(max(value, -LARGEST), LARGEST))
-
-    def count(self) -> int:
-        value = self.value
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
-            raise self.wrong("a whole number from 0")
-        return value
 
     def plain_object(self) -> Mapping[str, Any]:
         if not isinstance(self.value, Mapping):
@@ -143,8 +110,8 @@ def _check_plain(entry: _Entry, depth: int) -> None:
         for key in value:
             _check_plain(entry[key], depth + 1)
     elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            _check_plain(_Entry(item, f"{entry.at}[{i}]"), depth + 1)
+        for item in entry.items():
+            _check_plain(item, depth + 1)
     elif not isinstance(value, str | bool):
         entry.number()
 
