@@ -133,7 +133,8 @@ def in_colour(x: np.ndarray, which: np.ndarray) -> np.ndarray:
 def color(rows: int, seed: int) -> Planted:
     """A colour a class in training, that of class 9 - y in test; turned: the colour of a class drawn at random.
 
-    Channels are standardised by the training rows. ``often`` is how often a pixel is not empty.
+    Channels are standardised by the training rows. ``often`` is how often a pixel is not empty; ``tones`` ``(3, 3)``
+    turns the channels of a pixel into its brightness and the two directions of colour.
     """
     x, y, x_held, y_held, x_test, y_test = digits(rows, seed)
     rng = np.random.default_rng(seed + 1)
@@ -149,8 +150,14 @@ def color(rows: int, seed: int) -> Planted:
         part(x_held, y_held, y_held),
         part(x_held, other, y_held),
         part(x_test, 9 - y_test, y_test),
-        {"often": torch.from_numpy((x > 0).mean(axis=0))},
+        {"often": torch.from_numpy((x > 0).mean(axis=0)), "tones": tones(scale)},
     )
+
+
+def tones(scale: np.ndarray) -> torch.Tensor:
+    """From standardised channels to brightness, and two directions orthogonal to it: ``(3, 3)``."""
+    q = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]]) / np.sqrt([[3], [2], [6]])
+    return torch.from_numpy((q * scale.reshape(1, 3)).astype(np.float32))
 
 
 # SST with a decoy word

@@ -21,7 +21,6 @@ from torch import nn
 from benchmarks.explanation_data import Part, Planted, color, decoy, sst
 from limbeck.training._explanation import explanation_penalty
 
-FIRST_STEPS = 10
 PIXELS = 8
 
 
@@ -67,8 +66,11 @@ def convolutions(channels: int, width: int) -> nn.Module:
     )
 
 
-CLEAN, FIRST = "plain, no shortcut", f"softmax, {FIRST_STEPS} steps"
-"""Controls: the same rows without the shortcut; the softmax form in the first steps alone, then no penalty."""
+CLEAN = "plain, no shortcut"
+"""A control: the same rows without the shortcut."""
+
+COLOUR = ", colour marked"
+"""Arms where a person marks the colour of every pixel, and not the pixels: brightness and colour are inputs apart."""
 
 TASKS = {
     "color": Task(
@@ -84,9 +86,11 @@ TASKS = {
         strengths={
             "RRR": (1.0, 100.0, 10_000.0),
             "EG": (1.0, 100.0, 10_000.0),
-            "CDEP softmax": (300.0, 1_000.0, 3_000.0),
+            "CDEP softmax": (300.0, 1_000.0, 3_000.0, 10_000.0),
             "CDEP L1": (10.0, 100.0, 300.0),
-            FIRST: (300.0, 1_000.0, 3_000.0),
+            f"RRR{COLOUR}": (0.01, 1.0, 100.0),
+            f"EG{COLOUR}": (0.01, 1.0, 100.0),
+            f"CDEP L1{COLOUR}": (0.1, 1.0, 10.0),
         },
     ),
     "sst": Task(
@@ -117,8 +121,8 @@ TASKS = {
         strengths={
             "RRR": (1.0, 10.0),
             "EG": (1.0, 10.0),
-            "CDEP softmax": (1.0, 10.0, 30.0),
-            "CDEP L1": (1.0, 10.0),
+            "CDEP softmax": (1.0, 10.0, 30.0, 300.0),
+            "CDEP L1": (1.0, 10.0, 100.0),
         },
     ),
 }
@@ -137,11 +141,34 @@ def marked(data: Planted, part: Part, generator: torch.Generator) -> torch.Tenso
     return nn.functional.one_hot(at, 784).bool().view(PIXELS, 1, 1, 28, 28)
 
 
+class InTones(nn.Module):
+    """A network of the brightness and the colour of each pixel."""
+
+    def __init__(self, model: nn.Module, tones: torch.Tensor) -> None:
+        super().__init__()
+        self.model, self.back = model, tones.inverse()[:, :, None, None]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(nn.functional.conv2d(x, self.back))
+
+
+def penalised(
+    model: nn.Module, data: Planted, part: Part, arm: str, generator: torch.Generator
+) -> tuple[nn.Module, Part, torch.Tensor]:
+    """The network, the rows and the mask that the penalty of an arm sees."""
+    if not arm.endswith(COLOUR):
+        return model, part, marked(data, part, generator)
+    tones = data.more["tones"]
+    colour = torch.tensor([False, True, True])[:, None, None].expand(part.x.shape[1:])
+    return InTones(model, tones), Part(nn.functional.conv2d(part.x, tones[:, :, None, None]), part.y), colour
+
+
 def right_reasons(model: nn.Module, part: Part, mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Ross2017; the channels of a pixel are summed, as the public code of CDEP does."""
     x = part.x.clone().requires_grad_()
     (slope,) = torch.autograd.grad(model(x).log_softmax(dim=1).sum(), x, create_graph=True)
-    return (slope.sum(dim=1, keepdim=True) ** 2 * flat(mask)).sum() / len(x)
+    slope = slope if per_channel(mask) else slope.sum(dim=1, keepdim=True)
+    return (slope**2 * flat(mask)).sum() / len(x)
 
 
 def expected_gradients(model: nn.Module, part: Part, mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -152,6 +179,11 @@ def expected_gradients(model: nn.Module, part: Part, mask: torch.Tensor, generat
     chosen = model(x).softmax(dim=1).gather(1, part.y[:, None]).sum()
     (slope,) = torch.autograd.grad(chosen, x, create_graph=True)
     return ((slope * (part.x - other)).abs() * flat(mask)).sum() / len(x)
+
+
+def per_channel(mask: torch.Tensor) -> bool:
+    """Whether channels are marked, and not pixels."""
+    return mask.ndim == 3 and len(mask) > 1
 
 
 def flat(mask: torch.Tensor) -> torch.Tensor:
@@ -165,7 +197,7 @@ PENALTIES: dict[str, Callable[..., torch.Tensor]] = {
     "CDEP softmax": lambda model, part, mask, _: explanation_penalty(model, part.x, mask, form="softmax"),
     "CDEP L1": lambda model, part, mask, _: explanation_penalty(model, part.x, mask, form="l1"),
 }
-PENALTIES[FIRST] = PENALTIES["CDEP softmax"]
+PENALTIES |= {f"{arm}{COLOUR}": function for arm, function in PENALTIES.items()}
 
 
 # Training
@@ -188,7 +220,8 @@ def step(
     loss = nn.functional.cross_entropy(model(part.x), part.y)
     if arm in PENALTIES:
         some = part.take(torch.arange(min(task.share, len(part))))
-        loss = loss + strength * PENALTIES[arm](model, some, marked(data, some, g), g)
+        seen, rows, mask = penalised(model, data, some, arm, g)
+        loss = loss + strength * PENALTIES[arm](seen, rows, mask, g)
     loss.backward()
     optimiser.step()
 
@@ -241,8 +274,7 @@ def train(task: Task, data: Planted, how: tuple[str, float], seed: int, epochs: 
     rows = data.clean if how[0] == CLEAN and data.clean is not None else data.train
     for _ in range(epochs):
         for part in batches(task, rows, generator):
-            now = ("plain", 0.0) if how[0] == FIRST and taken >= FIRST_STEPS else how
-            step(task, data, model, optimiser, part, now, generator)
+            step(task, data, model, optimiser, part, how, generator)
             taken += 1
             if taken in marks:
                 found["step"].append(taken)

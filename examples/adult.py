@@ -29,8 +29,8 @@ def teacher() -> Pipeline:
 
 def main() -> None:
     """Distil on rows that the pipeline has not seen."""
-    rows = datasets.load("adult", missing="level").frame[8_000:12_000]
-    result = limbeck.distill(teacher(), rows, "income", students=["tree"], random_state=0)
+    rows = datasets.load("adult", missing="level").frame[8_000:10_000]
+    result = limbeck.distill(teacher(), rows, "income", students=["tree"], n_queries=4_000, random_state=0)
     print(result.table().to_string(index=False))
     print(result["tree"].readable.text())
 

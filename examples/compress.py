@@ -22,7 +22,7 @@ def main() -> None:
     """Compress it, and print what both cost to store and to ask."""
     data = datasets.load("concrete")
     result = limbeck.compress(
-        teacher(), data.X[600:], data.y[600:], budget="10KB", n_queries=5_000, max_epochs=40, random_state=0
+        teacher(), data.X[600:], data.y[600:], budget="10KB", n_queries=3_000, max_epochs=30, random_state=0
     )
     network = result["network"]
     print(f"fidelity to the forest: R2 {network.fidelity:.3f}, {network.verdict}")

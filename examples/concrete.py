@@ -44,7 +44,7 @@ def main() -> None:
     model = train(
         torch.tensor(rows.to_numpy(), dtype=torch.float32), torch.tensor(strength.to_numpy(), dtype=torch.float32)
     )
-    result = limbeck.distill(model, rows, strength, students=["tree", "network"], random_state=0)
+    result = limbeck.distill(model, rows, strength, students=["tree", "network"], n_queries=2_000, random_state=0)
     print(result.table().to_string(index=False))
     tree = result["tree"]
     print(tree.readable.text())

@@ -30,7 +30,7 @@ def main(*, mnist: bool = False) -> limbeck.Distillation:
         lambda images: network.predict_proba(images.to_numpy() / 16.0),
         X,
         y,
-        students={"soft_tree": SoftTreeClassifier(5, max_steps=1_000), "tree": TreeClassifier()},
+        students={"soft_tree": SoftTreeClassifier(5, max_steps=500), "tree": TreeClassifier()},
         queries=ImageShifts(),
         n_queries=4 * len(X) if mnist else len(X),
         checks=[Fidelity(), Stability(2)],

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from limbeck._distill import distill
     from limbeck._explain import explain
     from limbeck._explanation import Explanation
-    from limbeck._result import Candidate, Distillation, load
+    from limbeck._load import load
+    from limbeck._modules import modules
+    from limbeck._modules_result import ModulesResult
+    from limbeck._result import Candidate, Distillation
     from limbeck._study import study_smooth_teachers
     from limbeck._tradeoff import tradeoff
     from limbeck.checks import Finding
@@ -50,6 +53,7 @@ _HOMES = {
     "Finding": "checks",
     "FormulaClassifier": "students",
     "FormulaRegressor": "students",
+    "ModulesResult": "_modules_result",
     "NetworkClassifier": "students",
     "NetworkRegressor": "students",
     "OptimalTreeClassifier": "students",
@@ -72,7 +76,8 @@ _HOMES = {
     "distill": "_distill",
     "distill_block": "_block",
     "explain": "_explain",
-    "load": "_result",
+    "load": "_load",
+    "modules": "_modules",
     "study_smooth_teachers": "_study",
     "tradeoff": "_tradeoff",
 }
@@ -80,6 +85,7 @@ _ROOMS = (
     "attribution",
     "checks",
     "datasets",
+    "modularity",
     "queries",
     "readable",
     "report",
@@ -97,6 +103,7 @@ __all__ = [
     "Finding",
     "FormulaClassifier",
     "FormulaRegressor",
+    "ModulesResult",
     "NetworkClassifier",
     "NetworkRegressor",
     "OptimalTreeClassifier",
@@ -120,6 +127,7 @@ __all__ = [
     "distill_block",
     "explain",
     "load",
+    "modules",
     "study_smooth_teachers",
     "tradeoff",
 ]

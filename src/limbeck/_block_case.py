@@ -41,8 +41,8 @@ class Case:
         return self.teacher.classes is not None
 
 
-def read_model(model: Any) -> torch.nn.Module:
-    """The network itself, or what ``"package.module:name"`` stands for.
+def read_model(model: Any, what: str = "a block is replaced in") -> torch.nn.Module:
+    """The network itself, or what ``"package.module:name"`` stands for; `what` is done with it, for the errors.
 
     Raises
     ------
@@ -53,19 +53,19 @@ def read_model(model: Any) -> torch.nn.Module:
         text = os.fspath(model)
         if not (isinstance(text, str) and NAME.fullmatch(text)) or Path(text).exists():
             raise InputError(
-                "a block is replaced in a network of Python modules, so the network must come as an object, or as "
+                f"{what} a network of Python modules, so the network must come as an object, or as "
                 f"'package.module:name'; got the file {text!r:.200}. In a .pt2 or .onnx file the modules are gone, and "
                 "other files would have to be unpickled. Write a function that makes the network and loads its weights."
             )
         model = load_named(text)[0]
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
-            "a block is replaced in a network of Python modules; this one is compiled by TorchScript. Give the network "
-            "that it was compiled from."
+            f"{what} a network of Python modules; this one is compiled by TorchScript. Give the network that it was "
+            "compiled from."
         )
     if not isinstance(model, torch.nn.Module):
         raise InputError(
-            f"a torch.nn.Module is required, since a block inside it is replaced; got a {type(model).__name__}. A "
+            f"a torch.nn.Module is required, since {what} it; got a {type(model).__name__}. A "
             "model that can only be asked is distilled as a whole by limbeck.distill."
         )
     return model

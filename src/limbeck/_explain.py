@@ -2,8 +2,8 @@
 
 Source
 ------
-Singh2019 (hierarchies), Murdoch2018 (contextual decomposition), Sundararajan2017 (integrated gradients), Adebayo2018
-(randomised networks).
+Singh2019 (hierarchies), Murdoch2018 (contextual decomposition), Singh2020 (groups of coefficients), Sundararajan2017
+(integrated gradients), Adebayo2018 (randomised networks).
 
 Cost
 ----
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,15 +22,16 @@ import numpy as np
 from limbeck._core.errors import InputError, did_you_mean
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, draw_seeds
-from limbeck._explain_methods import DECOMPOSED, METHODS, How, decomposed, effects_of, explained_row, part_of
+from limbeck._explain_checks import checked
+from limbeck._explain_methods import DECOMPOSED, METHODS, explained_row
 from limbeck._explain_rows import as_input, kind_of, read_rows, units_for
+from limbeck._explain_task import Task, answers_of, number_of
+from limbeck._explain_trim import name_of, transform_for, trimmed_row
 
 if TYPE_CHECKING:
     from limbeck._explanation import Explanation
 
 __all__ = ["explain"]
-
-CHECKED_ROWS = 20
 
 
 def explain(
@@ -41,6 +41,7 @@ def explain(
     *,
     rows: int | Sequence[int] = 5,
     method: str = "acd",
+    transform: Any = None,
     kind: str | None = None,
     output: int | None = None,
     rule: str = "proportional",
@@ -68,7 +69,12 @@ def explain(
         How many rows, drawn by the seed; or which.
     method : str
         ``"acd"``: a hierarchy of groups, by contextual decomposition. ``"cd"``: the units alone and their pairs.
+        ``"trim"``: groups of a transform's coefficients, such as frequencies, and their pairs.
         ``"integrated_gradients"``, ``"input_x_gradient"``, ``"occlusion"``: the units alone.
+    transform : str or Transform, optional
+        For ``"trim"``: ``"fourier"``, ``"wavelet"``, ``"pca"`` or ``"nmf"``, the last two fitted on the rows given; or
+        what `limbeck.attribution.transformation_importance` takes. Where absent ``"pca"`` for tables, else
+        ``"fourier"``.
     kind : str, optional
         ``image``, ``text``, ``signal`` or ``table``, where the shape does not say.
     output : int, optional
@@ -94,9 +100,12 @@ def explain(
     Raises
     ------
     InputError
-        For rows that are not numbers or not there, an unknown method, a network with an operation without a rule.
+        For rows that are not numbers or not there, an unknown method or transform, one that does not fit the rows, a
+        network with an operation without a rule.
     TeacherError
         Where the network raises, is random, or answers with NaN.
+    KeyboardInterrupt
+        Where it is stopped before a row is done; later, the rows that are done are returned, with a note.
 
     Examples
     --------
@@ -117,16 +126,22 @@ def explain(
         raise InputError(
             f"method must be one of {', '.join(METHODS)}; got {method!r:.60}.{did_you_mean(method, METHODS)}"
         )
+    _check_choices(method, transform, baseline, tile)
     array, named = read_rows(X, names)
     what = kind_of(kind, array)
     array = array if array.dtype.kind in "iu" and what == "text" else array.astype(np.float32)
     seed = random_state if isinstance(random_state, int) else draw_seeds(random_state, 1)[0]
     seed_rows, seed_checks = draw_seeds(seed, 2)
-    task = _Task(model, array, what, named, words, tile, output, (method, rule, _baseline(baseline, what, array)))
+    taken, notes = transform_for(transform, what, array, seed) if method == "trim" else (None, ())
+    how = (method, rule, 0 if method == "trim" else _baseline(baseline, what, array))
+    task = Task(model, array, what, named, words, tile, output, how, taken)
     chosen = _which(rows, len(array), seed_rows)
     with reporting(progress) as report:
         outputs, found = _explained(task, chosen, y, classes, report)
-        findings, notes = _checked(task, chosen, checks, seed_checks, report)
+        if len(found) == len(chosen):
+            findings, said = checked(task, chosen, checks, seed_checks, report)
+        else:
+            findings, said = (), (f"stopped after {len(found)} of {len(chosen)} rows, and before the checks",)
     return Explanation(
         data_name,
         type(model).__name__,
@@ -138,22 +153,20 @@ def explain(
         findings,
         int(seed),
         time.monotonic() - started,
-        notes,
+        (*notes, *said),
+        None if taken is None else name_of(taken),
     )
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What is explained, and how."""
-
-    model: Any
-    X: np.ndarray
-    kind: str
-    names: list[str] | None
-    words: Sequence[Sequence[str]] | None
-    tile: int | None
-    output: Any
-    how: How
+def _check_choices(method: str, transform: Any, baseline: Any, tile: Any) -> None:
+    """Refuse options of another method."""
+    if method != "trim" and transform is not None:
+        raise InputError(f"transform is a choice of method='trim'; {method!r} has none, leave it out")
+    if method == "trim" and (baseline is not None or tile is not None):
+        given = "baseline" if tile is None else "tile"
+        raise InputError(
+            f"{given} is no choice of method='trim', which takes groups of coefficients away; leave it out"
+        )
 
 
 def _module() -> type:
@@ -163,30 +176,45 @@ def _module() -> type:
 
 
 def _explained(
-    task: _Task, chosen: list[int], y: Any, classes: Any, report: Report
+    task: Task, chosen: list[int], y: Any, classes: Any, report: Report
 ) -> tuple[tuple[str, ...], tuple[dict[str, Any], ...]]:
-    """The outputs' names, and what the document says of each row."""
-    answers = _answers(task.model, task.X[chosen])
+    """The outputs' names, and what the document says of each row: of those that are done where it is stopped."""
+    answers = answers_of(task.model, task.X[chosen])
     outputs = _outputs(classes, answers.shape[1])
-    found = []
-    for done, (at, answer) in enumerate(zip(chosen, answers, strict=True)):
-        report(f"explaining row {at}", done, len(chosen))
-        row = task.X[at]
-        units = units_for(task.kind, row, task.names, None if task.words is None else task.words[at], task.tile)
-        number = _number(task.output, answer)
-        facts = {
-            "row": int(at),
-            "output": number,
-            "output_name": outputs[number],
-            "value": float(answer[number]),
-            "predicted": outputs[int(answer.argmax())] if len(answer) > 1 else f"{answer[0]:.4g}",
-            "truth": None if y is None else str(np.asarray(y)[at]),
-            "input": as_input(task.kind, row, units, task.names),
-            "findings": [],
-        }
-        found.append(facts | explained_row(task.model, row[None], units, number, task.how))
-    report("explaining", len(chosen), len(chosen))
+    spread = task.X.std(axis=0) if task.kind == "table" and task.transform is not None else None
+    found: list[dict[str, Any]] = []
+    try:
+        for done, (at, answer) in enumerate(zip(chosen, answers, strict=True)):
+            report(f"explaining row {at}", done, len(chosen))
+            found.append(
+                _explained_row(task, at, answer, None if y is None else str(np.asarray(y)[at]), outputs, spread)
+            )
+        report("explaining", len(chosen), len(chosen))
+    except KeyboardInterrupt:
+        if not found:
+            raise
     return outputs, tuple(found)
+
+
+def _explained_row(
+    task: Task, at: int, answer: np.ndarray, truth: str | None, outputs: tuple[str, ...], spread: Any
+) -> dict[str, Any]:
+    row = task.X[at]
+    units = units_for(task.kind, row, task.names, None if task.words is None else task.words[at], task.tile)
+    number = number_of(task.output, answer)
+    facts = {
+        "row": int(at),
+        "output": number,
+        "output_name": outputs[number],
+        "value": float(answer[number]),
+        "predicted": outputs[int(answer.argmax())] if len(answer) > 1 else f"{answer[0]:.4g}",
+        "truth": truth,
+        "input": as_input(task.kind, row, units, task.names),
+        "findings": [],
+    }
+    if task.transform is None:
+        return facts | explained_row(task.model, row[None], units, number, task.how)
+    return facts | trimmed_row(task.model, row, task.transform, number, task.how, task.kind, units.names, spread)
 
 
 def _which(rows: Any, n: int, seed: int) -> list[int]:
@@ -203,27 +231,12 @@ def _which(rows: Any, n: int, seed: int) -> list[int]:
     return chosen
 
 
-def _answers(model: Any, X: np.ndarray) -> np.ndarray:
-    """The raw outputs ``(n, k)`` of rows."""
-    from limbeck._core.module_outputs import outputs_as_it_is
-
-    return np.asarray(outputs_as_it_is(model, X).double().cpu().numpy())
-
-
 def _outputs(classes: Any, k: int) -> tuple[str, ...]:
     if classes is None:
         return ("output",) if k == 1 else tuple(f"class {i}" for i in range(k))
     if len(classes) != k:
         raise InputError(f"classes must name the network's {k} outputs; got {len(classes)}")
     return tuple(str(name) for name in classes)
-
-
-def _number(output: Any, answer: np.ndarray) -> int:
-    if output is None:
-        return int(answer.argmax())
-    if isinstance(output, bool) or not isinstance(output, int | np.integer) or not 0 <= output < len(answer):
-        raise InputError(f"output must be a number from 0 to {len(answer) - 1}; got {output!r:.60}")
-    return int(output)
 
 
 def _baseline(baseline: Any, kind: str, X: np.ndarray) -> Any:
@@ -236,41 +249,3 @@ def _baseline(baseline: Any, kind: str, X: np.ndarray) -> Any:
             f"baseline must be a finite number or have the shape of one row {X.shape[1:]}; got {base.shape}"
         )
     return base if base.shape else float(base)
-
-
-def _checked(
-    task: _Task, chosen: list[int], checks: Any, seed: int, report: Report
-) -> tuple[tuple[Any, ...], tuple[str, ...]]:
-    """The findings of the checks on the explained rows and others, which share one set of units."""
-    from limbeck.checks import ATTRIBUTION_CHECKS, AttributionCase, PlantedGroups
-
-    if checks is None:
-        checks = [one for one in ATTRIBUTION_CHECKS if not isinstance(one, PlantedGroups)]
-    if not checks:
-        return (), ("no reality check was asked for",)
-    others = [i for i in np.random.default_rng(seed).permutation(len(task.X)).tolist() if i not in chosen]
-    rows = task.X[[*chosen, *others][:CHECKED_ROWS]]
-    coarse = max(2, rows.shape[-1] // 7) if task.kind == "image" and task.tile is None else task.tile
-    units = units_for(task.kind, rows[0], task.names, None, coarse)
-    outputs = np.array([_number(task.output, answer) for answer in _answers(task.model, rows)])
-    effects = effects_of(task.how)
-
-    def rest(model: Any, x: Any, masks: Any) -> np.ndarray:
-        return part_of(decomposed(model, x, masks, task.how).irrelevant, outputs)
-
-    case = AttributionCase(
-        task.model,
-        rows,
-        units.masks,
-        outputs,
-        lambda model, x, masks: effects(model, x, masks, outputs),
-        baseline=task.how[2],
-        rest=rest if task.how[0] in DECOMPOSED else None,
-        seed=seed,
-    )
-    findings = []
-    for done, check in enumerate(checks):
-        report(f"{check.code} {check.title.lower()}", done, len(checks))
-        findings.append(check(case))
-    report("checks", len(checks), len(checks))
-    return tuple(findings), (f"the checks asked the method on {len(rows)} rows, for {len(units)} units each",)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DECOMPOSED", "METHODS", "How", "decomposed", "effects_of", "explained_row", "part_of"]
 
-METHODS = ("acd", "cd", "integrated_gradients", "input_x_gradient", "occlusion")
-DECOMPOSED = ("acd", "cd")
+METHODS = ("acd", "cd", "trim", "integrated_gradients", "input_x_gradient", "occlusion")
+DECOMPOSED = ("acd", "cd", "trim")
 MOST_PAIRED = 12
 """Interactions are measured between so many of the units with the largest effects."""
 How = tuple[str, str, Any]
@@ -107,7 +107,9 @@ def effects_of(how: How) -> Callable[..., np.ndarray]:
         ask = occlusion_effects(outputs, base)
         return np.asarray(ask(model, torch.as_tensor(x), torch.as_tensor(np.asarray(masks))))
 
-    return {"acd": by_parts, "cd": by_parts, "occlusion": occluded}.get(method, gradients)
+    if method in DECOMPOSED:
+        return by_parts
+    return occluded if method == "occlusion" else gradients
 
 
 def decomposed(model: Any, x: Any, masks: Any, how: How) -> Any:
@@ -116,9 +118,11 @@ def decomposed(model: Any, x: Any, masks: Any, how: How) -> Any:
 
     from limbeck.attribution import contextual_decomposition
 
-    x = torch.as_tensor(x)
+    x, masks = torch.as_tensor(x), torch.as_tensor(np.asarray(masks))
+    if how[0] == "trim":  # "everything" is what is in some group: not what the transform loses
+        masks = masks & model.grouped
     base = how[2] if x.is_floating_point() and np.any(how[2]) else None
-    return contextual_decomposition(model, x, torch.as_tensor(np.asarray(masks))[:, None], rule=how[1], baseline=base)
+    return contextual_decomposition(model, x, masks[:, None], rule=how[1], baseline=base)
 
 
 def part_of(part: Any, outputs: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limbeck._core.errors import StorageError
-from limbeck._core.storage import as_json, write_file
+from limbeck._core.errors import InputError, StorageError
+from limbeck._core.storage import as_json, refuse_foreign, write_file
 from limbeck.checks import Finding
 
 if TYPE_CHECKING:
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["DOCUMENT", "Explanation"]
 
 DOCUMENT, FORMAT, VERSION = "explanation.json", "limbeck-explanation", 1
+OPTIONAL = ("lost", "parts", "remainder")
+ROW = (
+    *("row", "output", "output_name", "value", "predicted", "truth", "input", "findings", "units", "alone", "nodes"),
+    *("interactions", "residual", "bias", *OPTIONAL),
+)
+LONGEST_WHOLE = 18
+"""Digits of a whole number in a document; more is read as a number of floating point."""
 BLIND = 0.8
 """Effects whose rank correlation to those of a shuffled network is surely above this say nothing about the network."""
 SHOWN = 5
@@ -44,12 +51,15 @@ class Explanation:
         The names of the network's outputs.
     rows : tuple of dict
         One an explained row, as in ``explanation.json``: its input, units, their effects ``alone``, the hierarchy's
-        ``nodes``, ``interactions``, ``residual``.
+        ``nodes``, ``interactions``, ``residual``; by ``trim`` the share of it that is ``lost``, what the strongest
+        groups are in the input's own space (``parts``), and what none of them is (``remainder``).
     findings : tuple of Finding
         The reality checks of the method on this network.
     seed : int
     seconds : float
     notes : tuple of str
+    transform : str or None
+        By ``trim``: of what the units are groups of coefficients.
     """
 
     name: str
@@ -63,6 +73,7 @@ class Explanation:
     seed: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    transform: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -93,7 +104,8 @@ class Explanation:
 
     def text(self) -> str:
         """The rows, what the network used most for each, and the verdicts, in words."""
-        lines = [f"{self.method} of {self.model} on {self.name}, rule {self.rule}", ""]
+        of = "" if self.transform is None else f", groups of coefficients of {self.transform}"
+        lines = [f"{self.method} of {self.model} on {self.name}, rule {self.rule}{of}", ""]
         for row in self.rows:
             truth = "" if row["truth"] is None else f", truth {row['truth']}"
             lines.append(f"row {row['row']}: {row['output_name']} = {row['value']:.4g}{truth}")
@@ -104,9 +116,13 @@ class Explanation:
                 names = " ".join(row["units"][u]["name"] for u in node["units"][:8])
                 more = f" and {len(node['units']) - 8} more" if len(node["units"]) > 8 else ""
                 lines.append(f"  group {node['score']:+.3g}: {names}{more}")
-            lines.append(f"  residual {row['residual']:.1e}")
+            lost = row.get("lost")
+            lines.append(
+                f"  residual {row['residual']:.1e}" + ("" if lost is None else f", lost {lost:.2%} of the row")
+            )
         lines += ["", *(f"{f.code} {f.status}: {f.message}" for f in self.findings)]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes), "", self.verdict])
+        lines += [*(f"note: {note}" for note in self.notes), "", self.verdict]
+        return "\n".join(_printable(line) for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON types."""
@@ -120,6 +136,7 @@ class Explanation:
                 "rule": self.rule,
                 "kind": self.kind,
                 "outputs": list(self.outputs),
+                **({} if self.transform is None else {"transform": self.transform}),
                 "seed": self.seed,
                 "seconds": self.seconds,
                 "notes": list(self.notes),
@@ -128,6 +145,52 @@ class Explanation:
                 "findings": [finding.to_dict() for finding in self.findings],
             }
         )
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Explanation:
+        """The explanation that `to_dict` wrote. Nothing in it is run, and the verdict is that of its findings.
+
+        Raises
+        ------
+        InputError
+            Where it is not an explanation or is of another version, or where something in it is missing, of another
+            type, not finite, or speaks of a unit or a group that there is none of.
+        """
+        from limbeck.report._explanation_read import read_explanation
+
+        plain = _plain(data)
+        read_explanation(plain)
+        return cls(
+            plain["name"],
+            plain["model"],
+            plain["method"],
+            plain["rule"],
+            plain["kind"],
+            tuple(plain["outputs"]),
+            tuple({key: row[key] for key in ROW if key in row} for row in plain["rows"]),
+            tuple(Finding.from_dict(finding) for finding in plain["findings"]),
+            plain["seed"],
+            plain["seconds"],
+            tuple(plain["notes"]),
+            plain.get("transform"),
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Explanation:
+        """The explanation that `save` or ``limbeck explain --out`` wrote. Nothing in the folder is run.
+
+        Raises
+        ------
+        StorageError
+            Where the folder holds no explanation, or it is damaged.
+        """
+        from limbeck.report._entries import read_document
+
+        document = read_document(Path(folder), DOCUMENT, "an explanation", "explain")
+        try:
+            return cls.from_dict(document)
+        except InputError as error:
+            raise StorageError(f"{folder} is damaged: {error}") from error
 
     def save(self, folder: str | Path) -> Path:
         """Write ``explanation.json`` and ``report.html`` into a folder.
@@ -140,11 +203,7 @@ class Explanation:
         from limbeck.report import write_explanation
 
         folder = Path(folder)
-        foreign = folder.exists() and not (folder / DOCUMENT).is_file()
-        if foreign and (not folder.is_dir() or any(folder.iterdir())):
-            raise StorageError(
-                f"{folder} exists and holds no explanation; give a new folder, an empty one, or one to replace"
-            )
+        refuse_foreign(folder, DOCUMENT, "explanation")
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
         write_file(folder / DOCUMENT, text)
         write_explanation(folder, folder / "report.html")
@@ -153,3 +212,19 @@ class Explanation:
 
 def _is_blind(finding: Finding) -> bool:
     return finding.interval is None or finding.interval[0] >= BLIND
+
+
+def _plain(data: Any) -> Any:
+    """A copy of the document that holds JSON types only."""
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        return json.loads(
+            text.encode("utf-8", "replace"), parse_int=lambda s: int(s) if len(s) <= LONGEST_WHOLE else float(s)
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"an explanation's document must hold JSON types only: {str(error)[:120]}") from None
+
+
+def _printable(line: str) -> str:
+    """A line without what a terminal would obey: names may come from anywhere."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)

@@ -12,7 +12,10 @@ import pytest
 import limbeck
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("checks", "datasets", "queries", "readable", "report", "simulate", "students", "teachers", "training")
+ROOMS = (
+    *("attribution", "checks", "datasets", "modularity", "queries", "readable"),
+    *("report", "simulate", "students", "teachers", "training"),
+)
 PUBLIC = [("limbeck", name) for name in limbeck.__all__] + [
     (f"limbeck.{room}", name) for room in ROOMS for name in importlib.import_module(f"limbeck.{room}").__all__
 ]

@@ -16,6 +16,8 @@ from limbeck._core.storage import RunDocuments
 from limbeck._core.tables import Column, Schema, Table
 from limbeck.readable import Readable, readable_from_dict
 from limbeck.report import render
+from limbeck.report._modules import render_modules
+from module_documents import hostile as hostile_modules
 from report_runs import (
     ATTACK,
     MIXED,
@@ -611,6 +613,22 @@ def test_hostile_names_run_nothing(browser: Any, pages: Any) -> None:
         assert page.locator("img, iframe").count() == 0
         assert ATTACK in page.locator("h1").inner_text()
         page.quiet()
+
+
+def test_a_hostile_page_of_modules_is_quiet_and_fits(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "modules.html"
+    path.write_text(render_modules(hostile_modules()), encoding="utf-8", newline="")
+    with Opened(browser, path, color_scheme="dark") as page:
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("window.hacked") is None
+        assert ATTACK in page.locator("h1").inner_text()
+        assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == "light"
+        assert page.complaints == []
+        assert [url for url in page.requests if not url.startswith("data:")] == [page.address]
 
 
 def test_a_script_that_gets_in_does_not_run(browser: Any, pages: Any, tmp_path: Path) -> None:

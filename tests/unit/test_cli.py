@@ -212,6 +212,11 @@ BAD = {
         "Did you mean 'munge'?",
     ),
     "no rows": (["distill", "--data", "rows.csv", "--max-rows", "0"], 2, "max-rows"),
+    "modules of a function": (
+        ["modules", "--data", "rows.csv", "--target", "out", "--model", "mine:model"],
+        2,
+        "since modules are found in it; got a",
+    ),
     "no curve": (["tradeoff", "nowhere"], 1, "is not a run"),
     "not a run": (["show", "."], 1, "is not a run"),
     "unknown candidate": (["show", "run", "treee"], 2, "Did you mean 'tree'?"),

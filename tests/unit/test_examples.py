@@ -14,7 +14,10 @@ from limbeck import datasets
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 NEEDS = {"adult.py": "adult"}
-SAYS = {"explain.py": ("RC005 pass", "the page:")}
+SAYS = {
+    "explain.py": ("RC005 pass", "the page:"),
+    "modules.py": ("module 1 uses a, b and decides y0", "fidelity of the whole 0.99", "\nfaithful\n"),
+}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 import limbeck
+from limbeck import Explanation
 from limbeck._core.errors import InputError, StorageError
+from limbeck._explain_rows import as_part
 from running_cli import limbeck as run_cli
 
 
@@ -175,3 +177,240 @@ def test_the_command_line_with_an_exported_program(tmp_path: Path) -> None:
     wrong = run_cli("explain", "--model", "net.onnx", "--data", str(tmp_path / "rows.csv"), cwd=tmp_path)
     assert wrong.returncode == 2
     assert re.search(r"onnx|network", wrong.stderr)
+
+
+def reader(band: int, *, shuffled: bool = False) -> nn.Module:
+    """It reads one frequency of 24 steps and nothing else; or what the same weights in another order read."""
+    steps = torch.arange(24) * 2 * np.pi * band / 24
+    model = nn.Sequential(nn.Flatten(), nn.Linear(24, 4), nn.ReLU(), nn.Linear(4, 1))
+    generator = torch.Generator().manual_seed(0)
+    waves = torch.randn(4, 2, generator=generator) @ torch.stack([steps.cos(), steps.sin()])
+    if shuffled:
+        waves = waves.flatten()[torch.randperm(96, generator=generator)].reshape(4, 24)
+    model[1].weight.data, model[3].weight.data = waves, torch.tensor([[1.0, -2.0, 3.0, 1.0]])
+    model[1].bias.data.zero_()
+    model[3].bias.data.zero_()
+    return model
+
+
+def signals(n: int = 24) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(n, 1, 24)).astype(np.float32)
+
+
+def test_the_frequency_that_a_network_reads_is_found_and_not_after_a_shuffle() -> None:
+    fourier = limbeck.attribution.Fourier(bands=6, dimensions=1)
+
+    def of_the_band(model: nn.Module) -> float:
+        rows = limbeck.explain(model, signals(), rows=8, method="trim", transform=fourier, checks=(), random_state=0)
+        effects = np.abs([row["alone"] for row in rows.rows])
+        names = [unit["name"] for unit in rows.rows[0]["units"]]
+        return float(effects[:, names.index("frequency 0.167 to 0.25")].sum() / effects.sum())
+
+    assert of_the_band(reader(5)) > 0.99
+    assert of_the_band(reader(5, shuffled=True)) < 0.5
+    assert of_the_band(reader(1)) < 0.01
+
+
+@pytest.mark.parametrize(("transform", "groups"), [(None, 9), ("wavelet", 2), ("pca", 8)])
+def test_trim_of_signals_is_transformation_importance_and_is_checked(transform: str | None, groups: int) -> None:
+    checks = None if transform == "pca" else [limbeck.checks.Completeness()]
+    given = {"method": "trim", "transform": transform, "checks": checks}
+    found = limbeck.explain(reader(5), signals(), rows=2, random_state=0, **given)
+    assert [f.code for f in found.findings] == ["RC005", "RC006", "RC007", "RC008"][: 1 if checks else 4]
+    assert found.findings[0].status == "pass"
+    one = found.rows[0]
+    assert len(one["units"]) == len(one["alone"]) == groups
+    assert found.transform == {None: "Fourier", "wavelet": "Wavelet", "pca": "PCA"}[transform]
+    assert "trim of Sequential on rows" in found.text()
+    assert "groups of coefficients of" in found.text()
+    assert (one["lost"] > 0.1) == (transform == "pca")
+    if transform != "pca":
+        made = (limbeck.attribution.Wavelet if transform else limbeck.attribution.Fourier)(dimensions=1)
+        own = limbeck.attribution.transformation_importance(reader(5), signals()[[one["row"]]], made)
+        assert one["alone"] == pytest.approx(own.values[0].tolist(), abs=1e-6)
+        assert [unit["name"] for unit in one["units"]] == list(own.names)
+    curves = np.array([part["input"]["channels"][0] for part in one["parts"]])
+    if transform is None:  # the parts are those of the row, and together they are the row
+        assert curves.sum(axis=0) == pytest.approx(signals()[one["row"], 0], abs=1e-3)
+        assert sum(part["share"] for part in one["parts"]) == pytest.approx(1.0, abs=1e-3)
+        assert sum(unit["coefficients"] for unit in one["units"]) == 24
+
+
+def test_trim_of_a_network_whose_effects_are_not_its_own_is_refused() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x * torch.arange(24.0)).sum((1, 2))[:, None]
+
+    checks = [limbeck.checks.RandomisedNetwork()]
+    found = limbeck.explain(Fixed(), signals(), method="trim", checks=checks, random_state=0)
+    assert found.verdict.startswith("do not use: RC006")
+
+
+def test_trim_of_images_and_tables(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).uniform(size=(12, 1, 6, 6)).astype(np.float32)
+    found = limbeck.explain(net(36), images, rows=1, method="trim", transform="nmf", checks=(), random_state=0)
+    assert found.rows[0]["lost"] > 0.01
+    assert {part["input"]["low"] for part in found.rows[0]["parts"]} == {0.0}
+    assert found.rows[0]["remainder"]["low"] < 0 < found.rows[0]["remainder"]["high"]
+    assert "NMF: 8 parts, fitted on 12 rows" in found.notes
+    found.save(tmp_path / "image")
+    page = (limbeck.load(tmp_path / "image").save(tmp_path / "again") / "report.html").read_text(encoding="utf-8")
+    assert page == (tmp_path / "image" / "report.html").read_text(encoding="utf-8")
+    assert "lost by the transform" in page
+    scaled = ROWS * np.array([1000.0, 1.0, 0.001], dtype=np.float32)
+    table = limbeck.explain(
+        nn.Linear(3, 1, bias=False), scaled, rows=[3], method="trim", names=["a", "b", "c"], checks=()
+    )
+    one = table.rows[0]
+    assert [unit["name"] for unit in one["units"]] == ["component 1", "component 2", "component 3"]
+    moved = {name: float(value) for p in one["parts"] for name, value in zip(*p["input"].values(), strict=True)}
+    assert set(moved) == {"a", "b", "c"}  # a column of small numbers counts as much
+    assert one["bias"] + sum(one["alone"]) == pytest.approx(one["value"], rel=1e-4)
+
+
+def test_large_parts_are_held_small() -> None:
+    spot = np.zeros((3, 200, 100))
+    spot[0, 17, 3], spot[1, 17, 4] = -5.0, 2.0
+    shown = as_part("image", spot, spot, None, None)
+    values = np.array(shown.pop("values")).reshape(67, 34, 3)
+    assert shown == {"height": 67, "width": 34, "channels": 3, "low": -5.0, "high": 5.0}
+    assert values[5, 1, :2].tolist() == [0, 178]  # a mean would have hidden it
+    wave = np.zeros((8, 5000))
+    wave[0, 777] = 1.0
+    curves = as_part("signal", wave, wave, None, None)["channels"]
+    assert [len(curve) for curve in curves] == [600] * 6
+    assert max(curves[0]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "match"),
+    [
+        (np.ones((3, 4), dtype=np.int64), {}, "got words. Take 'acd' or 'cd'"),
+        (ROWS, {"transform": "fourrier"}, r"transform must be one of .*Did you mean 'fourier'\?"),
+        (ROWS, {"transform": "fourier"}, "needs numbers in an order"),
+        (ROWS, {"transform": "nmf"}, "NMF needs rows without negative numbers"),
+        (ROWS[:1], {}, "needs at least 2; got 1"),
+        (np.ones((6, 3)), {}, "transform='pca' needs rows that differ; all 6 are the same"),
+        (ROWS, {"transform": 7}, "transform must be a Fourier"),
+        (ROWS, {"baseline": 0.0}, "baseline is no choice of method='trim'"),
+        (ROWS, {"tile": 2}, "tile is no choice of method='trim'"),
+        (ROWS, {"method": "cd", "transform": "pca"}, "transform is a choice of method='trim'"),
+    ],
+)
+def test_what_trim_refuses(rows: np.ndarray, options: dict, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        limbeck.explain(net(), rows, rows=1, checks=(), **{"method": "trim"} | options)
+
+
+class Stopping(nn.Module):
+    """Ctrl-C after so many rows were explained, as the progress says."""
+
+    @staticmethod
+    def at(what: str) -> object:
+        def progress(said: str, done: int, total: int) -> None:
+            if said.startswith(what):
+                raise KeyboardInterrupt
+
+        return progress
+
+
+@pytest.mark.parametrize("method", ["cd", "trim"])
+def test_what_is_done_when_it_is_stopped_is_kept(method: str) -> None:
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        limbeck.explain(net(), ROWS, rows=[4, 7, 9], method=method, progress=Stopping.at("explaining row 4"))
+    found = limbeck.explain(net(), ROWS, rows=[4, 7, 9], method=method, progress=Stopping.at("explaining row 9"))
+    assert [row["row"] for row in found.rows] == [4, 7]
+    assert "stopped after 2 of 3 rows, and before the checks" in found.notes
+    assert found.verdict == "use with care: no check could be made"
+    found = limbeck.explain(net(), ROWS, rows=[4], method=method, progress=Stopping.at("RC006"))
+    assert [f.code for f in found.findings] == ["RC005"]
+    assert "stopped after 1 of 4 checks" in found.notes
+
+
+@pytest.mark.parametrize("method", ["acd", "trim", "occlusion"])
+def test_an_explanation_is_read_as_it_was_written(method: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame(ROWS, columns=["age", "dose", "<b>sex"])
+    found = limbeck.explain(net(), frame, np.arange(30), rows=2, method=method, random_state=1)
+    again = limbeck.load(found.save(tmp_path / "e"))
+    assert again == found
+    assert again.to_dict() == found.to_dict()
+    assert again.text() == found.text()
+    assert Explanation.from_dict(found.to_dict()) == found
+
+
+def damaged(tmp_path: Path, **changes: object) -> Path:
+    """The folder of an explanation in which some entries are others; ``row_...``: entries of its first row."""
+    document = limbeck.explain(net(), ROWS, rows=[0], method="trim", checks=()).to_dict()
+    for key, value in changes.items():
+        if key.startswith("row_"):
+            document["rows"][0][key.removeprefix("row_")] = value
+        else:
+            document[key] = value
+    (tmp_path / "explanation.json").write_text(json.dumps(document), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"version": 2}, "is damaged: this limbeck reads explanations of version 1"),
+        ({"format": "limbeck-run"}, "is damaged: an explanation's document is required"),
+        ({"row_alone": [1.0]}, "alone must hold one number a unit, 3; got 1"),
+        ({"row_value": float("nan")}, "must hold JSON types only: Out of range float"),
+        ({"row_value": 10**400}, "value must be a finite number; got inf"),
+        ({"row_lost": -1}, "lost must be a finite number from 0"),
+        ({"row_parts": [{"unit": 9, "input": {}}]}, r"parts\[0\].* must be|lacks"),
+        ({"rows": {"__reduce__": "os.system"}}, "rows must be a list of at least 1"),
+        ({"findings": [{"code": "RC005"}]}, r"findings\[0\] lacks 'title'"),
+    ],
+)
+def test_a_damaged_explanation_is_refused(changes: dict, match: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=match):
+        limbeck.load(damaged(tmp_path, **changes))
+
+
+def test_a_claimed_verdict_and_a_terminals_commands_do_nothing(tmp_path: Path) -> None:
+    folder = damaged(tmp_path, verdict="holds up: trust me", name="rows\x1b[2J", notes=["a\ud800b"], extra={"x": 1})
+    found = limbeck.load(folder)
+    assert found.verdict == "use with care: no check could be made"
+    assert "\x1b" not in found.text()
+    assert "extra" not in found.to_dict()
+    shown = run_cli("show", str(folder), cwd=tmp_path)
+    assert shown.stdout == found.text() + "\n", shown.stderr
+    assert run_cli("show", str(folder), "tree", cwd=tmp_path).returncode == 2
+    wrong = run_cli("export", str(folder), "tree", "--to", "python", cwd=tmp_path)
+    assert wrong.returncode in (1, 2)
+    found.save(folder)
+
+
+@pytest.mark.parametrize("data", [None, {"format": object()}, {"format": "limbeck-explanation", "version": 1}])
+def test_what_is_no_document_is_refused(data: object) -> None:
+    with pytest.raises(InputError, match=r"explanation's document|lacks 'kind'"):
+        Explanation.from_dict(data)
+
+
+def test_trim_on_the_command_line(tmp_path: Path) -> None:
+    text = "from torch import nn\nmodel = nn.Sequential(nn.Flatten(), nn.Linear(24, 2)).eval()\n"
+    (tmp_path / "net_for_trim.py").write_text(text, encoding="utf-8")
+    pd.DataFrame(signals()[:, 0]).to_csv(tmp_path / "rows.csv", index=False)
+    options = [
+        "--model",
+        "net_for_trim:model",
+        "--data",
+        "rows.csv",
+        "--shape",
+        "1,24",
+        "--method",
+        "trim",
+        "--rows",
+        "1",
+    ]
+    out = run_cli("explain", *options, "--transform", "wavelet", "--out", "e", "--quiet", cwd=tmp_path)
+    assert out.returncode in (0, 3), out.stderr
+    assert "approximation" in out.stdout
+    assert run_cli("show", "e", cwd=tmp_path).stdout in out.stdout + "\n"
+    assert run_cli("explain", *options, "--transform", "haar", cwd=tmp_path).returncode == 2

@@ -409,6 +409,105 @@ def changed(kind: str, path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     return found
 
 
+def transformed(kind: str = "signal", rows: int = 1, **more: Any) -> dict[str, Any]:
+    """An explanation by groups of coefficients: the first is most of the row and nothing to the output."""
+    document = explanation(kind, rows, **{"method": "trim", "transform": "Fourier"} | more)
+    for one in document["rows"]:
+        low, high = copy.deepcopy(one["input"]), copy.deepcopy(one["input"])
+        for part in (low, high) if kind == "image" else ():
+            part.update(low=-3.0, high=3.0)
+        one["units"] = [{"name": n, "positions": [], "coefficients": 12} for n in ("slow", "fast", "absent")]
+        one.update(alone=[0.01, -2.5, 0.0], nodes=[], interactions=[{"a": [0], "b": [1], "value": 0.5}], lost=0.25)
+        one["parts"] = [{"unit": 1, "share": 0.0123, "input": high}, {"unit": 0, "share": 0.9, "input": low}]
+        one["remainder"] = copy.deepcopy(low)
+    return document
+
+
+@pytest.mark.parametrize("kind", ["image", "signal", "table"])
+def test_groups_of_coefficients_are_bars_with_their_parts_beside(kind: str) -> None:
+    page = render_explanation(transformed(kind))
+    read(page)
+    section = page[page.index('id="row-0"') :].split("</section>")[0]
+    assert "The strongest group of coefficients: fast, with a score of −2.50." in section
+    assert "Lost by the transform</dt><dd>25 % of the row" in section
+    assert "groups of coefficients</b> of a transform" in page
+    assert "<dt>Transform</dt><dd>Fourier</dd>" in page
+    assert "The 2 strongest of 3 groups." in section
+    for drawing in re.findall(
+        r"<svg class=\"rows-svg parts-svg\".*?</svg>|<svg [^>]*parts-svg.*?</svg>", section, re.S
+    ):
+        svg = ElementTree.fromstring(drawing)
+        words = ["".join(text.itertext()) for text in svg.iter("text")]
+        assert words.index("−2.50") < words.index("+0.01")
+        names = [word for word in words if word.startswith(("fastfast", "slowslow", "lost by the transform"))]
+        assert len(names) == 3
+        bars = [one for one in svg.iter("rect") if (one.get("class") or "").startswith("bar")]
+        assert float(bars[0].get("width", 0)) > 20 * float(bars[1].get("width", 0))
+        if kind != "table":
+            assert any(word.startswith("1.2 % of the row") for word in words)
+            assert len([*svg.iter("image"), *svg.iter("polyline")]) == 4
+    assert section.count("parts-svg") == 2
+    assert "data-viewer" not in section
+
+
+def test_parts_that_lose_nothing_and_old_documents() -> None:
+    document = transformed("signal")
+    document["rows"][0].update(lost=1e-14)
+    page = render_explanation(document)
+    assert "0 % of the row" in page
+    assert "lost by the transform<" not in page
+    del document["rows"][0]["remainder"]
+    read(render_explanation(document))
+    assert "parts-svg" not in render_explanation(explanation("signal", 1)).split("</style>")[1]
+
+
+@pytest.mark.parametrize("kind", ["image", "signal", "table"])
+def test_hostile_groups_stay_text(kind: str) -> None:
+    document = transformed(kind, transform=ATTACK)
+    for unit, name in zip(document["rows"][0]["units"], [ATTACK, HOSTILE[0], HOSTILE[1]], strict=True):
+        unit["name"] = name
+    if kind == "table":
+        for part in document["rows"][0]["parts"]:
+            part["input"]["names"] = [ATTACK] * 5
+    page = render_explanation(document)
+    read(page)
+    assert ATTACK not in page
+    assert render_explanation(document) == page
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("lost", "all", r"rows\[0\]\.lost must be a finite number from 0; got 'all'"),
+        ("parts", None, r"rows\[0\]\.parts must be a list"),
+        ("parts", KeyError, r"rows\[0\] lacks 'parts'"),
+        ("unit", 3, r"parts\[1\]\.unit must be a whole number from 0 to 2; got 3"),
+        ("unit", 1, r"parts must be a list of different units"),
+        ("share", -0.5, r"parts\[1\]\.share must be a finite number from 0; got -0.5"),
+        ("input", {"height": 6}, r"parts\[1\]\.input lacks 'low'"),
+        ("transform", 3, r"transform must be text; got 3"),
+    ],
+)
+def test_malformed_parts_are_refused(key: str, value: Any, match: str) -> None:
+    document = transformed("image")
+    row = document["rows"][0]
+    place = document if key == "transform" else row if key in row and key != "input" else row["parts"][1]
+    if value is KeyError:
+        del place[key]
+    else:
+        place[key] = value
+    with pytest.raises(InputError, match=match):
+        render_explanation(document)
+
+
+def test_a_number_is_not_right_or_wrong() -> None:
+    document = explanation("table", 1, outputs=["price"])
+    document["rows"][0].update(output=0, output_name="price", predicted="30.05", truth="38.6")
+    page = render_explanation(document)
+    assert ">wrong<" not in page.split("</style>")[1]
+    assert "38.6" in page
+
+
 R = ("rows", 1)
 BAD: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("text", ("version",), 2, r"reads explanations of version 1; got 2\. Update limbeck"),

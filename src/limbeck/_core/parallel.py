@@ -27,7 +27,8 @@ def run_tasks(
     """Pairs ``(position, result or Failure)``, as the tasks end; the earlier ones are begun first."""
     from joblib import Parallel, delayed
 
-    pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch="all", batch_size=1)
+    # Few tasks wait in the pool: where many do, a stop makes loky's own thread fail.
+    pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
     yield from pool(delayed(_attempt)(i, function, task) for i, task in enumerate(tasks))
 
 

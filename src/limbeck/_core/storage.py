@@ -23,7 +23,7 @@ import numpy as np
 
 from limbeck._core.errors import StorageError
 
-__all__ = ["RunDocuments", "read_run", "write_file", "write_run"]
+__all__ = ["RunDocuments", "read_run", "refuse_foreign", "write_file", "write_run"]
 
 FORMAT = "limbeck-run"
 VERSION = 1
@@ -133,6 +133,18 @@ def _sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def refuse_foreign(folder: Path, document: str, what: str) -> None:
+    """Refuse to write into a folder of something else: one that is there, not empty, and without the document.
+
+    Raises
+    ------
+    StorageError
+    """
+    foreign = folder.exists() and not (folder / document).is_file()
+    if foreign and (not folder.is_dir() or any(folder.iterdir())):
+        raise StorageError(f"{folder} exists and holds no {what}; give a new folder, an empty one, or one to replace")
 
 
 def write_file(path: str | Path, content: str | bytes) -> Path:

@@ -29,7 +29,7 @@ integrated gradients about 50 passes forward and backward for all groups at once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,18 +38,15 @@ import pandas as pd
 import torch
 
 from limbeck._core.errors import InputError, did_you_mean
-from limbeck._core.module_kept import random_state_kept
 from limbeck.attribution._asked import asking, rows_of
 from limbeck.attribution._contextual_decomposition import contextual_decomposition
 from limbeck.attribution._gradients import input_x_gradient, integrated_gradients
-from limbeck.attribution._transformed_network import TransformedNetwork, pair_of, there_and_back
-from limbeck.attribution._transforms import Shape, Transform
+from limbeck.attribution._transformed_network import TransformedNetwork, coefficients_of
+from limbeck.attribution._transforms import Transform
 
 __all__ = ["TransformedAttribution", "transformation_importance"]
 
 METHODS = ("contextual_decomposition", "integrated_gradients", "input_x_gradient")
-MOST_SINGLE = 4096
-"""So many coefficients are explained one by one at most; more need groups."""
 
 
 @dataclass(frozen=True)
@@ -196,22 +193,13 @@ def transformation_importance(
     if rule != "proportional" and method != METHODS[0]:
         raise InputError(f"rule={rule!r:.40} is a choice of {METHODS[0]}; {method} has none, leave it out")
     rows = rows_of(model, x)
-    shape = tuple(rows.shape[1:])
-    with torch.inference_mode(False), torch.no_grad(), random_state_kept():
-        forward, inverse = pair_of(transform, shape)
-        s, back = there_and_back(rows.clone(), forward, inverse)
-    names, masks = _groups(groups, transform, shape, tuple(s.shape[1:]))
-    real = torch.view_as_real(s) if s.is_complex() else s
-    net = TransformedNetwork(model, inverse, tuple(real.shape[1:]), shape, is_complex=s.is_complex())
-    flat, r = real.reshape(len(rows), -1), (rows - back).reshape(len(rows), -1)
-    z, start = torch.cat([flat, r], dim=1), torch.cat([torch.zeros_like(flat), r], dim=1)
-    wide = np.repeat(masks.reshape(len(masks), -1), 2 if s.is_complex() else 1, axis=1)
+    found = coefficients_of(model, rows, transform, groups)
+    net, z = found.net, found.z
     with asking(net, z, output, memory_mb) as asked:
-        outputs, total = asked.outputs, asked.chosen - asked.answers_to(start)
-    values, residual = _scores(net, z, start, wide, outputs, method, rule, memory_mb)
-    lost = (r.double() ** 2).sum(1) / (rows.double() ** 2).flatten(1).sum(1).clamp_min(1e-300)
+        outputs, total = asked.outputs, asked.chosen - asked.answers_to(found.start)
+    values, residual = _scores(net, z, found.start, found.wide, outputs, method, rule, memory_mb)
     return TransformedAttribution(
-        *(values, names, masks, np.asarray(s.cpu().numpy()), outputs, total, np.asarray(lost.cpu().numpy())),
+        *(values, found.names, found.masks, np.asarray(found.s.cpu().numpy()), outputs, total, found.lost),
         residual=residual,
         method=method,
         transform="the user's transform" if isinstance(transform, tuple | list) else type(transform).__name__,
@@ -229,49 +217,10 @@ def _scores(
     memory_mb: float,
 ) -> tuple[np.ndarray, float]:
     """The groups' scores ``(n, u)`` and the completeness error."""
-    u, m = masks.shape
     if method == METHODS[0]:
-        full = torch.zeros((u, 1, z.shape[1]), dtype=torch.bool)
-        full[:, 0, :m] = torch.from_numpy(masks)
-        parts = contextual_decomposition(net, z, full, rule=rule, memory_mb=memory_mb)
-        relevant = parts[0].detach().double().cpu().numpy().reshape(u, len(z), -1)
+        parts = contextual_decomposition(net, z, torch.from_numpy(masks)[:, None], rule=rule, memory_mb=memory_mb)
+        relevant = parts[0].detach().double().cpu().numpy().reshape(len(masks), len(z), -1)
         return relevant[:, np.arange(len(z)), outputs].T.copy(), parts.residual
     explain = integrated_gradients if method == METHODS[1] else input_x_gradient
     found = explain(net, z, baseline=start, output=outputs, memory_mb=memory_mb)
-    return found.values[:, :m] @ masks.T, found.residual
-
-
-def _groups(groups: Any, transform: Any, shape: Shape, s: Shape) -> tuple[tuple[str, ...], np.ndarray]:
-    """The groups' names and masks ``(u, *s)``."""
-    if groups is None and hasattr(transform, "groups"):
-        groups = transform.groups(shape)
-    if groups is None or (isinstance(groups, str) and groups == "each"):
-        m = int(np.prod(s))
-        if m > MOST_SINGLE:
-            raise InputError(
-                f"{m} coefficients are too many to be explained one by one (at most {MOST_SINGLE}); give groups"
-            )
-        names = transform.names(shape) if hasattr(transform, "names") else [str(list(at)) for at in np.ndindex(*s)]
-        return tuple(names), np.eye(m, dtype=bool).reshape(m, *s)
-    named = (
-        groups if isinstance(groups, Mapping) else {f"group {i + 1}": mask for i, mask in enumerate(_listed(groups))}
-    )
-    masks = [np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask) for mask in named.values()]
-    for name, mask in zip(named, masks, strict=True):
-        if mask.dtype != bool or mask.shape != s or not mask.any():
-            raise InputError(
-                f"each group must be a boolean mask of shape {s} with at least one coefficient; {str(name)!r:.60} is "
-                f"{mask.dtype} of shape {mask.shape} with {int(mask.astype(bool).sum())}"
-            )
-    if not masks:
-        raise InputError("groups must hold at least one mask; got none")
-    return tuple(str(name) for name in named), np.stack(masks)
-
-
-def _listed(groups: Any) -> list[Any]:
-    try:
-        return list(groups)
-    except TypeError:
-        raise InputError(
-            f'groups must be masks by name, an array of masks, "each" or None; got {type(groups).__name__}'
-        ) from None
+    return found.values @ masks.T, found.residual

@@ -15,17 +15,22 @@ The transform is run twice each way to see that it gives the same again, row by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from limbeck._core.errors import InputError
+from limbeck._core.module_kept import random_state_kept
 from limbeck.attribution._asked import AGREE
 from limbeck.attribution._transforms import Shape
 
-__all__ = ["TransformedNetwork", "pair_of", "there_and_back"]
+__all__ = ["Coefficients", "TransformedNetwork", "coefficients_of"]
+
+MOST_SINGLE = 4096
+"""So many coefficients are explained one by one at most; more need groups."""
 
 
 class TransformedNetwork(torch.nn.Module):
@@ -42,6 +47,11 @@ class TransformedNetwork(torch.nn.Module):
     shape : tuple of int
         The shape of a row.
     is_complex : bool
+
+    Attributes
+    ----------
+    grouped : tensor of bool ``(m + d,)``
+        Which numbers of a row ``[s, r]`` are in a group; the others are held fixed.
     """
 
     def __init__(
@@ -56,16 +66,84 @@ class TransformedNetwork(torch.nn.Module):
         super().__init__()
         self.model, self._inverse = model, inverse
         self._coefficients, self._shape, self._is_complex = tuple(coefficients), tuple(shape), is_complex
+        self.grouped = torch.arange(self.coefficients + int(np.prod(shape))) < self.coefficients
+
+    @property
+    def coefficients(self) -> int:
+        """How many numbers of a row ``[s, r]`` are s."""
+        return int(np.prod(self._coefficients))
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """The network's answers to rows ``[s, r]``."""
-        m = int(np.prod(self._coefficients))
-        s = z[:, :m].reshape(-1, *self._coefficients)
-        r = z[:, m:].reshape(-1, *self._shape)
-        if self._is_complex:
-            s = torch.view_as_complex(s.contiguous())
-        answers: torch.Tensor = self.model(self._inverse(s) + r)
+        r = z[:, self.coefficients :].reshape(-1, *self._shape)
+        answers: torch.Tensor = self.model(self.rows(z) + r)
         return answers
+
+    def rows(self, z: torch.Tensor) -> torch.Tensor:
+        """What the coefficients of rows ``[s, r]`` give without r: rows ``(n, *shape)``."""
+        s = z[:, : self.coefficients].reshape(-1, *self._coefficients)
+        return self._inverse(torch.view_as_complex(s.contiguous()) if self._is_complex else s)
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """Rows as coefficients, the network of them, and their groups.
+
+    Attributes
+    ----------
+    net : TransformedNetwork
+    s : tensor ``(n, *s)``
+        T(x).
+    z : tensor ``(n, m + d)``
+        The rows ``[s, r]`` of `net`.
+    names : tuple of str
+        What the groups are called.
+    masks : array of bool ``(u, *s)``
+        Which coefficients each group holds.
+    wide : array of bool ``(u, m + d)``
+        The same for `z`: no group holds a number of r.
+    lost : array ``(n,)``
+        The share of each row, in squares, that is in r.
+    """
+
+    net: TransformedNetwork
+    s: torch.Tensor
+    z: torch.Tensor
+    names: tuple[str, ...]
+    masks: np.ndarray
+    wide: np.ndarray
+    lost: np.ndarray
+
+    @property
+    def start(self) -> torch.Tensor:
+        """The rows ``[0, r]`` ``(n, m + d)``."""
+        found = self.z.clone()
+        found[:, : self.net.coefficients] = 0
+        return found
+
+
+def coefficients_of(model: torch.nn.Module, rows: torch.Tensor, transform: Any, groups: Any = None) -> Coefficients:
+    """The rows of a transform, and of groups or the transform's own, seen to be of use.
+
+    Raises
+    ------
+    InputError
+        As `limbeck.attribution.transformation_importance`.
+    """
+    shape = tuple(rows.shape[1:])
+    with torch.inference_mode(False), torch.no_grad(), random_state_kept():
+        forward, inverse = pair_of(transform, shape)
+        s, back = there_and_back(rows.clone(), forward, inverse)
+    names, masks = _groups(groups, transform, shape, tuple(s.shape[1:]))
+    real = torch.view_as_real(s) if s.is_complex() else s
+    net = TransformedNetwork(model, inverse, tuple(real.shape[1:]), shape, is_complex=s.is_complex())
+    r = (rows - back).reshape(len(rows), -1)
+    wide = np.zeros((len(masks), net.coefficients + r.shape[1]), dtype=bool)
+    wide[:, : net.coefficients] = np.repeat(masks.reshape(len(masks), -1), 2 if s.is_complex() else 1, axis=1)
+    net.grouped = torch.from_numpy(wide.any(axis=0))
+    lost = (r.double() ** 2).sum(1) / (rows.double() ** 2).flatten(1).sum(1).clamp_min(1e-300)
+    z = torch.cat([real.reshape(len(rows), -1), r], dim=1)
+    return Coefficients(net, s, z, names, masks, wide, np.asarray(lost.cpu().numpy()))
 
 
 def pair_of(transform: Any, shape: Shape) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -128,3 +206,39 @@ def _given(function: Callable[..., Any], values: torch.Tensor, word: str) -> tor
     if not bool(torch.isfinite(found).all()):
         raise InputError(f"{word} of the transform gives NaN or infinity on finite rows")
     return found
+
+
+def _groups(groups: Any, transform: Any, shape: Shape, s: Shape) -> tuple[tuple[str, ...], np.ndarray]:
+    """The groups' names and masks ``(u, *s)``."""
+    if groups is None and hasattr(transform, "groups"):
+        groups = transform.groups(shape)
+    if groups is None or (isinstance(groups, str) and groups == "each"):
+        m = int(np.prod(s))
+        if m > MOST_SINGLE:
+            raise InputError(
+                f"{m} coefficients are too many to be explained one by one (at most {MOST_SINGLE}); give groups"
+            )
+        names = transform.names(shape) if hasattr(transform, "names") else [str(list(at)) for at in np.ndindex(*s)]
+        return tuple(names), np.eye(m, dtype=bool).reshape(m, *s)
+    named = (
+        groups if isinstance(groups, Mapping) else {f"group {i + 1}": mask for i, mask in enumerate(_listed(groups))}
+    )
+    masks = [np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask) for mask in named.values()]
+    for name, mask in zip(named, masks, strict=True):
+        if mask.dtype != bool or mask.shape != s or not mask.any():
+            raise InputError(
+                f"each group must be a boolean mask of shape {s} with at least one coefficient; {str(name)!r:.60} is "
+                f"{mask.dtype} of shape {mask.shape} with {int(mask.astype(bool).sum())}"
+            )
+    if not masks:
+        raise InputError("groups must hold at least one mask; got none")
+    return tuple(str(name) for name in named), np.stack(masks)
+
+
+def _listed(groups: Any) -> list[Any]:
+    try:
+        return list(groups)
+    except TypeError:
+        raise InputError(
+            f'groups must be masks by name, an array of masks, "each" or None; got {type(groups).__name__}'
+        ) from None

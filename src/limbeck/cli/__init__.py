@@ -1,7 +1,7 @@
 """The command line: one file a verb, each only translating to a public function.
 
 Exit codes: 0 done; 1 the work failed; 2 an argument, a table or a file is not what is required; 3 done, but every
-student is refused (``do not use``); 130 interrupted, with what was done kept.
+student is refused (``do not use``), or the network does not come apart; 130 interrupted, with what was done kept.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from limbeck.cli import (
     _distill,
     _explain,
     _export,
+    _modules,
     _predict,
     _report,
     _show,
@@ -48,6 +49,7 @@ app.command("tradeoff")(_tradeoff.tradeoff)
 app.command("bill")(_bill.bill)
 app.command("block")(_block.block)
 app.command("explain")(_explain.explain)
+app.command("modules")(_modules.modules)
 app.add_typer(_data.app, name="data")
 app.add_typer(_study.app, name="study")
 

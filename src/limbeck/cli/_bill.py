@@ -20,8 +20,8 @@ def bill(
     as_json: Annotated[bool, typer.Option("--json", help="Print the stored bill as JSON and nothing else.")] = False,
 ) -> None:
     """Print size, speed and memory of the teacher and of each student in each form."""
-    from limbeck import load
     from limbeck._core.errors import InputError
+    from limbeck._result import load
 
     found = load(run).run.get("bill")
     if not isinstance(found, Mapping) or not isinstance(found.get("entries"), list):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from limbeck.cli._network_rows import Network, Shape, network_named, shaped_rows
 from limbeck.cli._options import Classes, Data, Drop, MaxRows, Missing, Quiet, Seed, Target
 from limbeck.cli._runs import names_in
 
@@ -21,15 +22,18 @@ __all__ = ["explain"]
 
 
 def explain(
-    model: Annotated[str, typer.Option(help="The network: a .pt2 file, or package.module:name of a torch module.")],
+    model: Network,
     data: Data = "concrete",
     target: Target = None,
     rows: Annotated[int, typer.Option(help="How many rows are explained, drawn by the seed.", min=1)] = 5,
-    method: Annotated[str, typer.Option(help="acd, cd, integrated_gradients, input_x_gradient or occlusion.")] = "acd",
-    kind: Annotated[str | None, typer.Option(help="image, text, signal or table, where --shape does not say.")] = None,
-    shape: Annotated[
-        str | None, typer.Option(help="The shape of one row for the network, with commas: 1,28,28 for an image.")
+    method: Annotated[
+        str, typer.Option(help="acd, cd, trim, integrated_gradients, input_x_gradient or occlusion.")
+    ] = "acd",
+    transform: Annotated[
+        str | None, typer.Option(help="For trim: fourier, wavelet, pca or nmf; absent: pca for tables, else fourier.")
     ] = None,
+    kind: Annotated[str | None, typer.Option(help="image, text, signal or table, where --shape does not say.")] = None,
+    shape: Shape = None,
     text: Annotated[str | None, typer.Option(help="The column of sentences, words apart by blanks.")] = None,
     vocabulary: Annotated[
         Path | None, typer.Option(help="A file with one word a line; a word's id is its line, from 0.")
@@ -50,7 +54,7 @@ def explain(
     from limbeck._explain import explain as explained
     from limbeck.cli._rows import read_rows, sampled
 
-    network = _network(model)
+    network = network_named(model)
     found = read_rows(data, target=names_in(target), drop=names_in(drop), missing=missing)
     found = found if max_rows is None else sampled(found, max_rows, seed)
     X, words, names = _rows_for(found, shape, text, vocabulary)
@@ -61,6 +65,7 @@ def explain(
         truth,
         rows=rows,
         method=method,
+        transform=transform,
         kind=kind,
         output=output,
         rule=rule,
@@ -74,43 +79,24 @@ def explain(
     )
     folder = result.save(out)
     typer.echo(json.dumps(result.to_dict(), ensure_ascii=False) if as_json else f"{result.text()}\n\nin {folder}")
+    if any(note.startswith("stopped after") for note in result.notes):
+        sys.exit(130)
     if result.verdict.startswith("do not use"):
         sys.exit(3)
-
-
-def _network(text: str) -> Any:
-    """The torch module that is named, or in the file."""
-    if text.lower().endswith(".pt2"):
-        from limbeck.teachers._exported import exported_network
-
-        return exported_network(Path(text))
-    from limbeck._block_case import read_model
-
-    return read_model(text)
 
 
 def _rows_for(
     found: NamedRows, shape: str | None, text: str | None, vocabulary: Path | None
 ) -> tuple[Any, list[list[str]] | None, list[str] | None]:
     """The rows as the network takes them, their words, and the columns' names."""
-    import numpy as np
-
     from limbeck._core.errors import InputError
 
     if text is not None:
         if vocabulary is None or text not in found.frame.columns:
             raise InputError(f"--text names a column of {list(found.frame.columns)[:20]} and needs --vocabulary FILE")
         return _encoded(found.frame[text].astype(str).tolist(), _vocabulary(vocabulary))
-    frame = found.frame.drop(columns=list(found.target))
-    if shape is None:
-        return frame, None, None
-    sizes = names_in(shape)
-    if not all(size.isdigit() and int(size) > 0 for size in sizes):
-        raise InputError(f"--shape is whole numbers with commas, such as 1,28,28; got {shape!r:.60}")
-    wanted = tuple(int(size) for size in sizes)
-    if int(np.prod(wanted)) != frame.shape[1]:
-        raise InputError(f"--shape {shape} holds {int(np.prod(wanted))} numbers; the rows have {frame.shape[1]}")
-    return frame.to_numpy(dtype=np.float32).reshape(len(frame), *wanted), None, None
+    X, names = shaped_rows(found, shape)
+    return X, None, names
 
 
 def _vocabulary(path: Path) -> dict[str, int]:

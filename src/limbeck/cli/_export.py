@@ -18,8 +18,8 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file; absent: the standard output.")] = None,
 ) -> None:
     """Write one student as a program that runs without limbeck."""
-    from limbeck import load
     from limbeck._core.storage import write_file
+    from limbeck._result import load
 
     result = load(run)
     candidate = result.best() if student is None else result[student]

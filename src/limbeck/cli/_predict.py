@@ -27,9 +27,9 @@ def predict(
     """
     import pandas as pd
 
-    from limbeck import load
     from limbeck._core.errors import InputError
     from limbeck._core.storage import write_file
+    from limbeck._result import load
     from limbeck.cli._rows import read_rows
 
     result = load(run)

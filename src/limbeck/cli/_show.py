@@ -1,23 +1,36 @@
-"""``limbeck show``: a run's findings, or one student as a person reads it."""
+"""``limbeck show``: a run's findings, one student as a person reads it, or an explanation in words."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from limbeck._result import Distillation
 
 __all__ = ["show"]
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of an explanation.")],
     student: Annotated[str | None, typer.Argument(help="A student's name; absent: all findings.")] = None,
 ) -> None:
-    """Print a run's findings, or one student's text and findings."""
-    from limbeck import load
+    """Print a run's findings, or one student's text and findings; of an explanation what the network used."""
+    from limbeck import Explanation, load
+    from limbeck._core.errors import InputError
 
     result = load(run)
+    if not isinstance(result, Explanation):
+        _show_run(result, student)
+    elif student is None:
+        typer.echo(result.text())
+    else:
+        raise InputError(f"{run} holds an explanation, which has no students; leave {student!r:.60} out")
+
+
+def _show_run(result: Distillation, student: str | None) -> None:
     teacher = result.run["teacher"]
     if student is None:
         typer.echo(f"{teacher['name']} ({teacher['kind']}), {result.run['task']}, {result.run['data']['rows']} rows")

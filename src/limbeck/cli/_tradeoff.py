@@ -20,8 +20,8 @@ def tradeoff(
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON and nothing else.")] = False,
 ) -> None:
     """Print fidelity and accuracy against size, and the size at which a person should stop."""
-    from limbeck import load
     from limbeck import tradeoff as table_of
+    from limbeck._result import load
 
     result = load(run)
     table = table_of(result)

@@ -1,4 +1,4 @@
-"""A saved run, study or explanation as one offline HTML page; pure: the same folder gives the same bytes."""
+"""A saved run, study, explanation or modular network as one offline HTML page: the same folder, the same bytes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck.report._explanation import render_explanation, write_explanation
+    from limbeck.report._modules import render_modules, write_modules
     from limbeck.report._page import render, write_report
     from limbeck.report._study import render_study, write_study
 
 _HOMES = {
     "render": "_page",
     "render_explanation": "_explanation",
+    "render_modules": "_modules",
     "render_study": "_study",
     "write_explanation": "_explanation",
+    "write_modules": "_modules",
     "write_report": "_page",
     "write_study": "_study",
 }
 
-__all__ = ["render", "render_explanation", "render_study", "write_explanation", "write_report", "write_study"]
+__all__ = [
+    "render",
+    "render_explanation",
+    "render_modules",
+    "render_study",
+    "write_explanation",
+    "write_modules",
+    "write_report",
+    "write_study",
+]
 
 
 def __getattr__(name: str) -> Any:

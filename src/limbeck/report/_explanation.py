@@ -36,11 +36,11 @@ __all__ = ["DOCUMENT", "render_explanation", "write_explanation"]
 DOCUMENT = "explanation.json"
 STYLES = ("base.css", "pictures.css", "explanation.css", "print.css")
 LIMITS = (
-    Limits(levels=10, units=80, pixels=224, rows=50, groups=40),
-    Limits(levels=6, units=40, pixels=128, rows=50, groups=20),
-    Limits(levels=4, units=24, pixels=64, rows=20, groups=10),
-    Limits(levels=3, units=12, pixels=32, rows=8, groups=5),
-    Limits(levels=2, units=12, pixels=32, rows=1, groups=5),
+    Limits(levels=10, units=80, pixels=224, rows=50, groups=40, parts=12),
+    Limits(levels=6, units=40, pixels=128, rows=50, groups=20, parts=8),
+    Limits(levels=4, units=24, pixels=64, rows=20, groups=10, parts=5),
+    Limits(levels=3, units=12, pixels=32, rows=8, groups=5, parts=3),
+    Limits(levels=2, units=12, pixels=32, rows=1, groups=5, parts=2),
 )
 """What is shown of each row: less of it where the page would be too large."""
 
@@ -100,8 +100,8 @@ def _page(found: Explanation, limits: Limits) -> str:
             css=Markup(style),  # noqa: S704 - shipped with the package
             logo=logo(),
             head=head(found),
-            overview=overview(rows),
-            rows=[row_view(row, index, limits) for index, row in enumerate(rows)],
+            overview=overview(rows, found.outputs),
+            rows=[row_view(row, found.outputs, index, limits) for index, row in enumerate(rows)],
             findings=finding_lines(found.findings),
             thinned=_thinned(found, limits),
             script=script,

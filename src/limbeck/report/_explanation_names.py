@@ -27,6 +27,8 @@ def members(row: ExplainedRow, units: Sequence[int]) -> str:
 
     A phrase has an ellipsis where words between are left out: “not … good”.
     """
+    if row.lost is not None:
+        return _named(row, units)
     if isinstance(row.input, Picture):
         return _area(row, row.input, units)
     stretches = runs(position for unit in units for position in row.units[unit].positions)
@@ -39,6 +41,10 @@ def members(row: ExplainedRow, units: Sequence[int]) -> str:
         more = f" and {len(said) - MAX_NAMED} more stretches" if len(said) > MAX_NAMED else ""
         one = "step" if len(stretches) == 1 and stretches[0][1] == stretches[0][0] + 1 else "steps"
         return f"{one} {', '.join(said[:MAX_NAMED])}{more}" if more else f"{one} {joined(said)}"
+    return _named(row, units)
+
+
+def _named(row: ExplainedRow, units: Sequence[int]) -> str:
     names = [shortened(row.units[unit].name, 40) for unit in units]
     if len(names) > MAX_NAMED + 1:
         return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"

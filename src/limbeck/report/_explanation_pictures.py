@@ -19,6 +19,7 @@ from limbeck.report._explanation_across_svg import sentence_svg
 from limbeck.report._explanation_image_svg import TAGS, Canvas, heat_svg, level_svg, picture_svg
 from limbeck.report._explanation_levels import groups_at, leaf_order, shown_levels
 from limbeck.report._explanation_names import members, unit_line
+from limbeck.report._explanation_parts_svg import DRAWN_CHANNELS, parts_svg
 from limbeck.report._explanation_rows_svg import Line, rows_svg
 from limbeck.report._explanation_signal_svg import MAX_CHANNELS, MAX_POINTS, signal_svg
 from limbeck.report._explanation_tones import full_scale, score_text, share, tone_class
@@ -38,18 +39,30 @@ Parts = tuple[dict[str, Any], list[str], Canvas | None]
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a row is shown: levels, units in a list, pixels a side, rows, and lines of a table of groups."""
+    """How much of a row is shown: levels, units in a list, pixels a side, rows, lines of a table of groups, parts."""
 
     levels: int
     units: int
     pixels: int
     rows: int
     groups: int
+    parts: int
 
 
 def pictures(row: ExplainedRow, index: int, limits: Limits) -> Parts:
     """What the template draws of a row, notes on what is left out, and the canvas of an image."""
+    if row.lost is not None:
+        return _transformed(row, limits)
     return PARTS[type(row.input)](row, index, limits)
+
+
+def _transformed(row: ExplainedRow, limits: Limits) -> Parts:
+    """The groups of coefficients of any input."""
+    shown = min(limits.parts, len(row.parts))
+    notes = [f"The {shown} strongest of {count(len(row.units))} groups."] if shown < len(row.units) else []
+    if isinstance(row.input, Curves) and len(row.input.channels) > DRAWN_CHANNELS:
+        notes.append(f"The first {DRAWN_CHANNELS} of {len(row.input.channels)} channels are drawn.")
+    return {"wide": parts_svg(row, WIDE, shown), "narrow": parts_svg(row, NARROW, shown), "more": ""}, notes, None
 
 
 def _scale(full: float, kind: str, words: str, ends: bool = True) -> dict[str, Any]:

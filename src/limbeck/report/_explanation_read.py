@@ -27,6 +27,7 @@ from limbeck.report._explanation_values import (
     Group,
     Input,
     Pair,
+    Part,
     Picture,
     Unit,
     Words,
@@ -38,7 +39,7 @@ __all__ = ["read_explanation"]
 FORMAT, VERSION = "limbeck-explanation", 1
 KINDS = ("image", "text", "signal", "table")
 MAX_ROWS = 1_000
-MAX_SIDE = 4_096
+MAX_SIDE, MAX_UNITS = 4_096, 20_000
 AGAIN = "Write the explanation again with `limbeck explain`."
 
 
@@ -77,11 +78,18 @@ def read_explanation(data: Any) -> Explanation:
         verdict=top["verdict"].text(),
         rows=tuple(_row(entry, kind, len(outputs)) for entry in top["rows"].items(1, MAX_ROWS)),
         findings=_findings(top["findings"]),
+        transform=None if (found := top.get("transform")) is None else found.text(),
     )
 
 
 class _Entry(Entry):
     """A value of an explanation."""
+
+    def get(self, key: str) -> _Entry | None:
+        """An entry that need not be there; None also where it is null."""
+        if not isinstance(self.value, Mapping):
+            raise self.wrong("an object")
+        return None if self.value.get(key) is None else self[key]
 
     def one_of(self, known: Sequence[str]) -> str:
         if self.value not in known:
@@ -122,8 +130,11 @@ class _Entry(Entry):
 
 def _row(entry: _Entry, kind: str, outputs: int) -> ExplainedRow:
     shown = READERS[kind](entry["input"])
+    lost = None if (found := entry.get("lost")) is None else found.number(0.0)
+    most = shown.size if lost is None else MAX_UNITS
     units = tuple(
-        Unit(unit["name"].text(), unit["positions"].places(shown.size)) for unit in entry["units"].items(1, shown.size)
+        Unit(unit["name"].text(), unit["positions"].places(shown.size) if lost is None else ())
+        for unit in entry["units"].items(1, most)
     )
     alone = tuple(one.number() for one in entry["alone"].items())
     if len(alone) != len(units):
@@ -146,7 +157,31 @@ def _row(entry: _Entry, kind: str, outputs: int) -> ExplainedRow:
             for pair in entry["interactions"].items()
         ),
         findings=_findings(entry["findings"]),
+        lost=lost,
+        parts=() if lost is None else _parts(entry["parts"], kind, len(units)),
+        remainder=None if lost is None or (left := entry.get("remainder")) is None else _part(left, kind, None, None),
     )
+
+
+def _parts(entries: _Entry, kind: str, units: int) -> tuple[Part, ...]:
+    """What groups of coefficients are in the input's own space; of each group once."""
+    found = tuple(
+        _part(
+            entry["input"],
+            kind,
+            entry["unit"].count(units),
+            None if (share := entry.get("share")) is None else share.number(0.0),
+        )
+        for entry in entries.items()
+    )
+    if len({part.unit for part in found}) < len(found):
+        raise entries.wrong("a list of different units")
+    return found
+
+
+def _part(entry: _Entry, kind: str, unit: int | None, share: float | None) -> Part:
+    ends = (entry["low"].number(), entry["high"].number()) if kind == "image" else None
+    return Part(unit, share, READERS[kind](entry), ends)
 
 
 def _image(entry: _Entry) -> Input:

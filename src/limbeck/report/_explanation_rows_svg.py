@@ -23,7 +23,7 @@ from limbeck.report._explanation_values import ExplainedRow
 from limbeck.report._svg import element, place
 from limbeck.report._words import shortened
 
-__all__ = ["Line", "rows_svg"]
+__all__ = ["Line", "rows_svg", "score_bar"]
 
 ROW, HEAD = 26.0, 26.0
 
@@ -115,14 +115,19 @@ def _line(line: Line, i: int, score: float, own: float, full: float, frame: _Fra
         value = shortened(line.value, max(int((frame.value - 12) / 6.6), 3))
         at = {"class": "what end", "x": frame.name + frame.value - 12, "y": y + 17.5}
         parts.append(element("text", at, element("title", {}, line.value), value))
-    text = score_text(score, full)
     middle = frame.name + frame.value + frame.bar / 2
-    free = frame.bar / 2 - text_width(text, 7.4) - 8
+    return [*parts, *score_bar(score, own, full, middle, frame.bar / 2, y)]
+
+
+def score_bar(score: float, own: float, full: float, middle: float, room: float, y: float) -> list[Markup]:
+    """A score as a bar from the middle, with its number: the longest is that of `own`, `full` says the decimals."""
+    text = score_text(score, full)
+    free = room - text_width(text, 7.4) - 8
     long = max(free, 8.0) * share(score, own)
     left = middle if score > 0 else middle - long
     bar = {"class": f"bar {tone_class(score)}", "x": left, "y": y + 6, "width": max(long, 0.6), "height": ROW - 12}
     side = {"x": middle + long + 5, "class": "own"} if score >= 0 else {"x": middle - long - 5, "class": "own end"}
-    return [*parts, element("rect", {**bar, "rx": 2}), element("text", {**side, "y": y + 17.5}, text)]
+    return [element("rect", {**bar, "rx": 2}), element("text", {**side, "y": y + 17.5}, text)]
 
 
 def _tree(

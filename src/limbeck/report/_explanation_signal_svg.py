@@ -24,7 +24,7 @@ from limbeck.report._explanation_values import Curves, ExplainedRow
 from limbeck.report._svg import element, place
 from limbeck.report._words import number, shortened
 
-__all__ = ["MAX_CHANNELS", "MAX_POINTS", "signal_svg"]
+__all__ = ["MAX_CHANNELS", "MAX_POINTS", "signal_svg", "steps_axis"]
 
 LEFT, RIGHT, TOP = 52.0, 12.0, 16.0
 MAX_CHANNELS, MAX_POINTS = 6, 1_200
@@ -48,7 +48,7 @@ def signal_svg(
     parts = _windows(row, full, at, bottom)
     for k, channel in enumerate(channels):
         parts += _curve(channel, at, TOP + tall * k, tall, width, f"channel {k}" if len(channels) > 1 else "")
-    parts += _ticks(steps, at, bottom, width)
+    parts += steps_axis(steps, at, bottom, width)
     first = bottom + 42 - LINE / 2
 
     def line(k: int) -> float:
@@ -115,7 +115,7 @@ def _thinned(values: np.ndarray) -> list[int]:
     return sorted(kept)
 
 
-def _ticks(steps: int, at: Callable[[int], float], bottom: float, width: int) -> list[Markup]:
+def steps_axis(steps: int, at: Callable[[int], float], bottom: float, width: int) -> list[Markup]:
     """Round numbers of steps under the curve."""
     rough = max(steps / (10 if width > 700 else 4), 1.0)
     power = 10.0 ** math.floor(math.log10(rough))

@@ -13,7 +13,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Cells", "Curves", "ExplainedRow", "Explanation", "Group", "Input", "Pair", "Picture", "Unit", "Words"]
+__all__ = [
+    "Cells",
+    "Curves",
+    "ExplainedRow",
+    "Explanation",
+    "Group",
+    "Input",
+    "Pair",
+    "Part",
+    "Picture",
+    "Unit",
+    "Words",
+]
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,18 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a unit that is a group of coefficients is in the input's own space; without a unit what none of them is."""
+
+    unit: int | None
+    share: float | None
+    """Of the row, in squares."""
+    input: Input
+    range: tuple[float, float] | None
+    """Of a picture: what its 0 and its 255 stand for."""
+
+
+@dataclass(frozen=True)
 class ExplainedRow:
     """One row of the data, and what its output came from."""
 
@@ -113,6 +137,10 @@ class ExplainedRow:
     groups: tuple[Group, ...]
     pairs: tuple[Pair, ...]
     findings: tuple[Mapping[str, Any], ...]
+    lost: float | None = None
+    """The share of the row that the transform loses; None where units are not groups of coefficients."""
+    parts: tuple[Part, ...] = ()
+    remainder: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -131,3 +159,4 @@ class Explanation:
     verdict: str
     rows: tuple[ExplainedRow, ...]
     findings: tuple[Mapping[str, Any], ...]
+    transform: str | None = None

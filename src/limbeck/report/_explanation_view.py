@@ -16,6 +16,7 @@ from typing import Any
 
 from limbeck.report._explanation_names import members
 from limbeck.report._explanation_pairs import pairs_view
+from limbeck.report._explanation_parts_svg import LOST, percent
 from limbeck.report._explanation_pictures import Limits, pictures
 from limbeck.report._explanation_tones import full_scale, residual_text, score_text
 from limbeck.report._explanation_values import Cells, Curves, ExplainedRow, Explanation, Picture, Words
@@ -27,11 +28,12 @@ __all__ = ["finding_lines", "head", "overview", "row_view"]
 METHODS = {
     "acd": "agglomerative contextual decomposition (ACD)",
     "cd": "contextual decomposition (CD)",
+    "trim": "transformation importance (TRIM): contextual decomposition of groups of a transform’s coefficients",
     "integrated_gradients": "integrated gradients",
     "input_x_gradient": "input x gradient",
     "occlusion": "occlusion: the output with a part, less the output without it",
 }
-SPLITS = ("acd", "cd")
+SPLITS = ("acd", "cd", "trim")
 RULES = {
     "proportional": "proportional: a bias is shared as the two parts are, and goes to the rest where both are 0",
     "shapley": "shapley: as proportional, and every activation is shared by the mean over both orders",
@@ -51,6 +53,7 @@ def head(found: Explanation) -> dict[str, Any]:
         "facts": [
             ("Network", shortened(found.model, 200)),
             ("Method", shortened(METHODS.get(found.method, found.method), 120)),
+            *([] if found.transform is None else [("Transform", shortened(found.transform, 120))]),
             ("Rule", shortened(RULES.get(found.rule, found.rule), 200)),
             ("Outputs", f"{', '.join(outputs)}{more}"),
             ("Seed", str(found.seed)),
@@ -59,25 +62,28 @@ def head(found: Explanation) -> dict[str, Any]:
         "notes": [shortened(note, 1_000) for note in found.notes[:50]],
         "kind": found.kind,
         "is_split": found.method in SPLITS,
+        "is_transformed": any(row.lost is not None for row in found.rows),
         "is_hierarchy": any(row.groups for row in found.rows),
     }
 
 
-def overview(rows: Sequence[ExplainedRow]) -> list[dict[str, Any]]:
+def overview(rows: Sequence[ExplainedRow], outputs: Sequence[str]) -> list[dict[str, Any]]:
     """A line a row."""
-    return [{"index": i, **_facts(row)} for i, row in enumerate(rows)]
+    return [{"index": i, **_facts(row, outputs)} for i, row in enumerate(rows)]
 
 
-def _facts(row: ExplainedRow) -> dict[str, Any]:
+def _facts(row: ExplainedRow, outputs: Sequence[str]) -> dict[str, Any]:
+    is_number = len(outputs) == 1 and row.predicted not in outputs  # a number is not right or wrong
     return {
         "row": count(row.row),
         "predicted": shortened(row.predicted, 60),
         "truth": None if row.truth is None else shortened(row.truth, 60),
-        "is_right": row.truth is not None and row.truth == row.predicted,
+        "is_right": None if is_number else row.truth is not None and row.truth == row.predicted,
         "output": shortened(row.output_name, 60),
         "value": measure(row.value),
         "residual": residual_text(row.residual),
         "bias": None if row.bias is None else measure(row.bias),
+        "lost": None if row.lost is None else percent(row.lost if row.lost > LOST else 0.0),
     }
 
 
@@ -96,14 +102,14 @@ def _finding(found: Mapping[str, Any]) -> dict[str, Any]:
     return line
 
 
-def row_view(row: ExplainedRow, index: int, limits: Limits) -> dict[str, Any]:
+def row_view(row: ExplainedRow, outputs: Sequence[str], index: int, limits: Limits) -> dict[str, Any]:
     """One row: its numbers, its pictures, its groups and interactions."""
     drawn, notes, canvas = pictures(row, index, limits)
     strongest, many = _strongest(row, limits.groups)
     return {
         "index": index,
-        **_facts(row),
-        "kind": KINDS[type(row.input)],
+        **_facts(row, outputs),
+        "kind": KINDS[type(row.input)] if row.lost is None else "transformed",
         "sentence": _sentence(row),
         "pictures": drawn,
         "notes": notes,
@@ -119,7 +125,8 @@ def _sentence(row: ExplainedRow) -> str:
     full = full_scale(row.alone)
     unit = max(range(len(row.units)), key=lambda i: (abs(row.alone[i]), -i))
     own = score_text(row.alone[unit], full)
-    parts = [f"The strongest single {UNITS[type(row.input)]}: {members(row, (unit,))}, with a score of {own}."]
+    what = "group of coefficients" if row.lost is not None else f"single {UNITS[type(row.input)]}"
+    parts = [f"The strongest {what}: {members(row, (unit,))}, with a score of {own}."]
     several = [i for i, group in enumerate(row.groups) if len(group.units) > 1]
     small = [i for i in several if 2 * len(row.groups[i].units) <= len(row.units)] or several
     if small:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck.training._default_teacher import DefaultClassifier, DefaultRegressor, train_default
+    from limbeck.training._enmeshment import add_enmeshment_gradient, enmeshment_loss
     from limbeck.training._explanation import explanation_penalty
     from limbeck.training._jacobian import jacobian_penalty
     from limbeck.training._lipschitz import lipschitz_penalty
@@ -16,6 +17,8 @@ __all__ = [
     "DefaultClassifier",
     "DefaultRegressor",
     "Smoothness",
+    "add_enmeshment_gradient",
+    "enmeshment_loss",
     "explanation_penalty",
     "jacobian_penalty",
     "lipschitz_penalty",
@@ -27,6 +30,8 @@ _HOMES = {
     "DefaultClassifier": "_default_teacher",
     "DefaultRegressor": "_default_teacher",
     "Smoothness": "_smoothness",
+    "add_enmeshment_gradient": "_enmeshment",
+    "enmeshment_loss": "_enmeshment",
     "explanation_penalty": "_explanation",
     "jacobian_penalty": "_jacobian",
     "lipschitz_penalty": "_lipschitz",
