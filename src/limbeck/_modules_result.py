@@ -95,7 +95,9 @@ class ModulesResult:
         doc = self.document
         recipe = doc["recipe"]
         how = (
-            f"trained for {recipe['epochs']} epochs, strength {recipe['strength']:g}" if recipe["trained"] else "as is"
+            f"trained for {recipe['epochs']} + {recipe['split_epochs']} epochs, strength {recipe['strength']:g}"
+            if recipe["trained"]
+            else "as is"
         )
         lines = [f"{recipe['k']} modules of {doc['model']} on {doc['name']}, {how}", ""]
         for layer in doc["layers"]:

@@ -99,6 +99,7 @@ def test_a_dense_network_does_not_come_apart() -> None:
         "strength": None,
         "warmup_epochs": None,
         "epochs": None,
+        "split_epochs": None,
     }
 
 
@@ -117,7 +118,7 @@ def test_training_leaves_the_network_and_says_what_it_did() -> None:
     net = dense(3)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     labels = np.array(["a", "b", "<i>c"])[answers(net).argmax(1)]
-    given = {"k": 2, "train": True, "epochs": 1, "classes": ["a", "b", "<i>c"], "random_state": 3}
+    given = {"k": 2, "train": True, "epochs": 1, "split_epochs": 0, "classes": ["a", "b", "<i>c"], "random_state": 3}
     one, two = (limbeck.modules(net, ROWS, labels, circuits=False, **given) for _ in range(2))
     assert one.to_dict() | {"seconds": 0} == two.to_dict() | {"seconds": 0}
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
@@ -168,6 +169,16 @@ def test_an_interrupt_keeps_what_is_done(
     assert found.circuits is None
     assert any("interrupted" in note for note in found.document["notes"])
     assert found.save(tmp_path / "m")
+
+
+def test_what_training_held_apart_is_judged_by_its_cost_alone() -> None:
+    given: dict[str, Any] = {"k": 2, "circuits": False, "random_state": 0}
+    found = limbeck.modules(dense(), ROWS, answers(dense()), train=True, epochs=1, split_epochs=1, **given)
+    assert [(f.code, f.status) for f in found.findings][:2] == [("RC011", "not_applicable"), ("RC012", "fail")]
+    assert found.verdict.startswith("does not come apart: RC012 fail")
+    net = planted()
+    found = limbeck.modules(net, ROWS, answers(net), train=True, epochs=1, split_epochs=1, **given)
+    assert "RC011" not in found.verdict
 
 
 def test_findings_pass_fail_and_stay_open() -> None:
