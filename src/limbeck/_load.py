@@ -13,27 +13,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limbeck._explanation import DOCUMENT, Explanation
+from limbeck._explanation import DOCUMENT as EXPLANATION
+from limbeck._explanation import Explanation
+from limbeck._modules_result import DOCUMENT as MODULES
+from limbeck._modules_result import ModulesResult
 from limbeck._result import Distillation
 from limbeck._result import load as load_run
 
 __all__ = ["load"]
 
 
-def load(folder: str | Path) -> Distillation | Explanation:
-    """The distillation or the explanation that a folder holds, as `save` or the command line wrote it.
+def load(folder: str | Path) -> Distillation | Explanation | ModulesResult:
+    """The distillation, the explanation or the modules that a folder holds, as `save` or the command line wrote it.
 
     Nothing in the folder is run: it holds JSON and numbers, and expressions are read by a whitelist.
 
     Parameters
     ----------
     folder : path
-        With ``run.json`` (a `Distillation`), or with ``explanation.json`` (an `Explanation`).
+        With ``run.json`` (a `Distillation`), ``explanation.json`` (an `Explanation`) or ``modules.json`` (a
+        `ModulesResult`, whose network `ModulesResult.read_network` reads into yours).
 
     Raises
     ------
     StorageError
-        Where the folder is neither, or is damaged.
+        Where the folder is none of them, or is damaged.
 
     Examples
     --------
@@ -44,6 +48,9 @@ def load(folder: str | Path) -> Distillation | Explanation:
     True
     """
     folder = Path(folder)
-    if (folder / DOCUMENT).is_file() and not (folder / "run.json").is_file():
-        return Explanation.load(folder)
+    if not (folder / "run.json").is_file():
+        kinds: dict[str, type[Explanation] | type[ModulesResult]] = {EXPLANATION: Explanation, MODULES: ModulesResult}
+        for document, kind in kinds.items():
+            if (folder / document).is_file():
+                return kind.load(folder)
     return load_run(folder)

@@ -17,6 +17,7 @@ import limbeck
 from limbeck import _modules_stages as stages
 from limbeck._core.errors import InputError, StorageError, TeacherError
 from limbeck._modules_findings import clusterability_finding, specialisation_finding, split_finding, verdict
+from limbeck._modules_result import ModulesResult
 from limbeck.checks import Finding
 from limbeck.modularity import Clusterability, Specialisation
 from running_cli import limbeck as run_cli
@@ -327,3 +328,20 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert (none.returncode, "--target is required" in none.stderr) == (2, True)
     wrong = run_cli("modules", "--model", "mine_modules:net", *options, "--shape", "5", cwd=tmp_path)
     assert (wrong.returncode, "--shape 5 holds 5 numbers" in wrong.stderr) == (2, True)
+
+
+def test_a_saved_result_is_read_again_without_its_network(tmp_path: Path) -> None:
+    found = limbeck.modules(planted(), ROWS, answers(planted()), k=2, circuits=False, random_state=0)
+    folder = found.save(tmp_path / "m")
+    again = limbeck.load(folder)
+    assert isinstance(again, ModulesResult)
+    assert (again.text(), again.findings, again.to_dict()) == (found.text(), found.findings, found.to_dict())
+    assert all((again.clusters[n].mask() == own.mask()).all() for n, own in found.clusters.items())
+    assert again.table().equals(found.table())
+    assert again.network is None
+    with pytest.raises(InputError, match="copy its folder"):
+        again.save(tmp_path / "n")
+    document = folder / "modules.json"
+    document.write_text(document.read_text().replace('"RC012"', "3"))
+    with pytest.raises(StorageError, match="damaged"):
+        limbeck.load(folder)
