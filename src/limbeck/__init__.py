@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from limbeck._tradeoff import tradeoff
     from limbeck.checks import Finding
     from limbeck.students import (
+        AdaptiveWaveletClassifier,
+        AdaptiveWaveletRegressor,
         FormulaClassifier,
         FormulaRegressor,
         NetworkClassifier,
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdaptiveWaveletClassifier": "students",
+    "AdaptiveWaveletRegressor": "students",
     "BlockResult": "_block_result",
     "Candidate": "_result",
     "Distillation": "_result",
@@ -96,6 +100,8 @@ _ROOMS = (
 )
 
 __all__ = [
+    "AdaptiveWaveletClassifier",
+    "AdaptiveWaveletRegressor",
     "BlockResult",
     "Candidate",
     "Distillation",

@@ -20,6 +20,7 @@ STUDENTS: dict[str, tuple[str, str]] = {
     "rule_set": ("RuleSetRegressor", "RuleSetClassifier"),
     "formula": ("FormulaRegressor", "FormulaClassifier"),
     "network": ("NetworkRegressor", "NetworkClassifier"),
+    "wavelet": ("AdaptiveWaveletRegressor", "AdaptiveWaveletClassifier"),
 }
 """The families by name, and their estimators in regression and in classification."""
 

@@ -22,6 +22,7 @@ from limbeck.readable import (
     FormulaReadable,
     IsIn,
     Layer,
+    LevelTerm,
     LinearTerm,
     NetworkReadable,
     Node,
@@ -31,6 +32,8 @@ from limbeck.readable import (
     RuleSetReadable,
     SoftTreeReadable,
     TreeReadable,
+    WaveletReadable,
+    WaveletTerm,
     evaluate,
 )
 from limbeck.readable._language import OPERATIONS, expression_from_json, expression_to_json
@@ -208,6 +211,22 @@ def planted_soft_tree(schema, task, names, *, depth, seed, reading="path"):
     )
 
 
+def planted_wavelet(schema, task, names, link, *, seed, places=(), levels=(), **more):
+    rng = np.random.default_rng(seed)
+    width = 1 if link == "logistic" else len(names)
+
+    def weights():
+        return tuple(float(v) for v in 0.3 * rng.normal(size=width))
+
+    signal = tuple(j for j, column in enumerate(schema.columns) if not column.levels)
+    terms = tuple(WaveletTerm(block, place, weights()) for block, place in places)
+    beside = tuple(LevelTerm(column, code, weights()) for column, code in levels)
+    given = {"lowpass": DB2, "level": 2, "mode": "symmetric", "signal": signal, "held": ()} | more
+    return WaveletReadable(
+        schema, task, names, intercept=weights(), terms=terms, levels=beside, link=link, start="db2", **given
+    )
+
+
 def every_operation():
     """Two expressions that together use every operation of the language, and are defined everywhere."""
     a, b, c, d, e, f, g, h = X
@@ -259,6 +278,7 @@ def of_positions():
     return X[3] * 10 + sp.Piecewise((1, sp.Le(X[3], 1)), (X[2] * X[5], True), evaluate=False) + X[1] ** 2
 
 
+DB2 = (-0.12940952255126037, 0.2241438680420134, 0.8365163037378079, 0.48296291314453416)
 WIDE = tuple(f"class {c}" for c in "abcde")
 READABLES = {
     "tree, regression": planted_tree(NUMBERS, "regression", ("prediction",), splits=24, seed=1),
@@ -311,6 +331,25 @@ READABLES = {
     ),
     "rule set, five classes": planted_set(MIXED, "classification", WIDE, "softmax", count=10, terms=(5,), seed=4),
     "rule set, no rules": planted_set(NUMBERS, "classification", WIDE, "softmax", count=0, terms=(), seed=5),
+    "wavelet, regression": planted_wavelet(
+        NUMBERS, "regression", ("up", "down"), "identity", seed=1, places=[(0, 1), (1, 0), (2, 3)]
+    ),
+    "wavelet, mixed": planted_wavelet(
+        MIXED, "regression", ("prediction",), "identity", seed=2, places=[(0, 0), (2, 1)], levels=[(1, 2), (3, 0)]
+    ),
+    "wavelet, two classes": planted_wavelet(
+        MIXED, "classification", ("no", "yes"), "logistic", seed=3, places=[(1, 0)], levels=[(2, 1)], held=((5, 2.5),)
+    ),
+    "wavelet, five classes": planted_wavelet(
+        NUMBERS, "classification", WIDE, "softmax", seed=4, places=[(0, 0), (2, 2)], mode="periodization"
+    ),
+    "wavelet, the largest": planted_wavelet(
+        NUMBERS, "classification", ("no", "yes"), "logistic", seed=5, places=[(1, 0), (1, 2)], features="largest"
+    ),
+    "wavelet, of an image": planted_wavelet(
+        NUMBERS, "regression", ("prediction",), "identity", seed=6, places=[(0, 0), (6, 1)], image=(2, 4, 1)
+    ),
+    "wavelet, no terms": planted_wavelet(NUMBERS, "classification", WIDE, "softmax", seed=7),
 }
 
 
@@ -387,6 +426,7 @@ def test_the_table_has_every_family_and_operation():
         "rule_list",
         "rule_set",
         "soft_tree",
+        "wavelet",
     }
     assert {target for target in EXPORTERS if target not in ("latex", "mathml", "sql")} <= set(RUNNERS)
     assert {family for family, _ in FAMILY_EXPORTERS} == {"network"}

@@ -10,6 +10,7 @@ from limbeck.readable._rule_set import LinearTerm, RuleSetReadable
 from limbeck.readable._rules import RuleListReadable
 from limbeck.readable._soft_tree import Decision, Reading, SoftTreeReadable
 from limbeck.readable._tree import Node, TreeReadable
+from limbeck.readable._wavelet import LevelTerm, WaveletReadable, WaveletTerm
 
 __all__ = [
     "Condition",
@@ -18,6 +19,7 @@ __all__ = [
     "FormulaReadable",
     "IsIn",
     "Layer",
+    "LevelTerm",
     "LinearTerm",
     "NetworkReadable",
     "Node",
@@ -30,6 +32,8 @@ __all__ = [
     "RuleSetReadable",
     "SoftTreeReadable",
     "TreeReadable",
+    "WaveletReadable",
+    "WaveletTerm",
     "count_symbols",
     "evaluate",
     "pack",

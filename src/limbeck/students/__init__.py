@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from limbeck.students._adaptive_wavelet import AdaptiveWaveletClassifier, AdaptiveWaveletRegressor
     from limbeck.students._formula import FormulaClassifier, FormulaRegressor
     from limbeck.students._network import NetworkClassifier, NetworkRegressor
     from limbeck.students._optimal_tree import OptimalTreeClassifier, OptimalTreeRegressor
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from limbeck.students._trepan import TrepanClassifier, TrepanRegressor
 
 __all__ = [
+    "AdaptiveWaveletClassifier",
+    "AdaptiveWaveletRegressor",
     "FormulaClassifier",
     "FormulaRegressor",
     "NetworkClassifier",
@@ -35,6 +38,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AdaptiveWaveletClassifier": "_adaptive_wavelet",
+    "AdaptiveWaveletRegressor": "_adaptive_wavelet",
     "FormulaClassifier": "_formula",
     "FormulaRegressor": "_formula",
     "NetworkClassifier": "_network",
