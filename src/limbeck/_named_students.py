@@ -9,7 +9,7 @@ from typing import Any
 from limbeck._core.errors import InputError, did_you_mean
 from limbeck._core.seeds import draw_seeds
 
-__all__ = ["DEFAULT_STUDENTS", "STUDENTS", "asks_by_itself", "named_students"]
+__all__ = ["DEFAULT_STUDENTS", "STUDENTS", "asks_by_itself", "named_students", "needs_teacher"]
 
 STUDENTS: dict[str, tuple[str, str]] = {
     "tree": ("TreeRegressor", "TreeClassifier"),
@@ -81,3 +81,8 @@ def _own_name(kind: str) -> str:
 def asks_by_itself(student: Any) -> bool:
     """True where the student's ``fit`` takes an ``oracle``: it asks the teacher while it is fitted."""
     return "oracle" in inspect.signature(student.fit).parameters
+
+
+def needs_teacher(student: Any) -> bool:
+    """True where the student's ``fit`` takes the ``teacher``: it looks at its slopes at the rows that it is given."""
+    return "teacher" in inspect.signature(student.fit).parameters

@@ -36,7 +36,8 @@ def distill(
     students: Annotated[
         str,
         typer.Option(
-            help="Which, with commas: tree, trepan, optimal_tree, soft_tree, rules, rule_set, formula, network."
+            help="Which, with commas: tree, trepan, optimal_tree, soft_tree, rules, rule_set, formula, network, "
+            "wavelet."
         ),
     ] = "tree,formula,network",
     out: Out = Path("runs/latest"),
