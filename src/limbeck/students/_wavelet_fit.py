@@ -6,8 +6,8 @@ Ha2021, section 3.3.
 
 Departures
 ----------
-- Filter, penalties and number of coefficients are chosen on rows held out; the starting filter is among the candidates,
-  so that adapting is never chosen where it does not help. The smallest number as good as the best is taken.
+- Filter and number of coefficients are chosen on rows held out from the model (with few rows, by cross-validation); the
+  starting filter is among the candidates. The smallest number as good as the best is taken.
 - Rows are distinct ones, merged: a row of weight 3 is a row that comes three times.
 - Where gradients of all rows would take more than `MAX_NUMBERS` numbers, wavelets are adapted on a part of the rows.
 
@@ -45,8 +45,8 @@ LARGEST = 6
 """With ``features="largest"``: so many of each block, the paper's number."""
 DIGITS = 6
 """Significant digits of the weights that are read."""
-HELD_ROWS = 10
-"""From so many different rows on, a fifth of them is held out to choose by."""
+FEW_ROWS, MANY_ROWS, FOLDS = 10, 2_000, 5
+"""Fewer rows than the first judge themselves; fewer than the second are judged by in five turns, more in one."""
 MAX_NUMBERS = 50_000_000
 """Gradients of at most so many numbers are kept at once."""
 
@@ -116,24 +116,20 @@ def fit_wavelet(rows: TrainingRows, options: Options, teacher: Any, report: Repo
     seeds = draw_seeds(options.random_state, 2)
     signal = _Signals.of(rows, options)
     notes: list[str] = []
-    fit, held = _split(len(rows), seeds[0])
     path, complete = [options.start], True
     penalties = [(0.0, 0.0)]
     if len(signal.columns) and options.max_steps:
         module = _module(teacher, rows, notes)
-        part = fit[: max(1, MAX_NUMBERS // (len(signal.columns) * max(1, rows.n_outputs)))]
+        order = np.random.default_rng(seeds[0]).permutation(len(rows))
+        part = order[: max(1, MAX_NUMBERS // (len(signal.columns) * rows.n_outputs))]
         found, complete = _adapted(rows.take(part), signal, options, module, seeds[1], report)
         path = [one.lowpass for one in found]
         penalties = [(one.l1, one.attribution) for one in found]
     link = _link(rows)
     goal = rows.targets[:, 1:] if link == "logistic" else rows.targets
-    tried, losses = [], []
+    losses = []
     for lowpass in path:
-        F = signal.features(rows, lowpass)
-        models = chosen_features(F[fit], goal[fit], rows.weights[fit], link, options.max_coefficients)
-        each = [row_losses(model.scores(F[held]), goal[held], link) * _shares(rows.weights[held]) for model in models]
-        tried.append(models)
-        losses.append(each)
+        losses.append(_judged(signal.features(rows, lowpass), goal, rows.weights, link, options, seeds[0]))
     best = int(np.argmin([min(float(one.mean()) for one in each) for each in losses]))
     count = smallest_as_good(losses[best], float(goal.var(axis=0).sum()) / 2)
     F = signal.features(rows, path[best])
@@ -149,17 +145,26 @@ def fit_wavelet(rows: TrainingRows, options: Options, teacher: Any, report: Repo
     return FittedWavelet(readables[count], front, points, tuple(notes), complete)
 
 
-def _split(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to fit on, and those to choose by; the same where there are few."""
-    if n < HELD_ROWS:
-        return np.arange(n), np.arange(n)
-    order = np.random.default_rng(seed).permutation(n)
-    size = max(2, n // 5)
-    return order[size:], order[:size]
+def _judged(
+    F: np.ndarray, goal: np.ndarray, weights: np.ndarray, link: Link, options: Options, seed: int
+) -> list[np.ndarray]:
+    """What each row that was held out loses by a model on no feature, on one, and so on."""
+    found = []
+    for fit, held in _folds(len(F), seed):
+        models = chosen_features(F[fit], goal[fit], weights[fit], link, options.max_coefficients)
+        share = weights[held] / weights.mean()
+        found.append([row_losses(model.scores(F[held]), goal[held], link) * share for model in models])
+    count = min(len(each) for each in found)
+    return [np.concatenate([each[i] for each in found]) for i in range(count)]
 
 
-def _shares(weights: np.ndarray) -> np.ndarray:
-    return np.asarray(weights / weights.mean())
+def _folds(n: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to fit on and rows to judge by: each row is judged by once; of many rows only a part is, and of few all."""
+    if n < FEW_ROWS:
+        return [(np.arange(n), np.arange(n))]
+    parts = np.array_split(np.random.default_rng(seed).permutation(n), FOLDS)
+    folds = [(np.concatenate([*parts[:i], *parts[i + 1 :]]), part) for i, part in enumerate(parts)]
+    return folds if n < MANY_ROWS else folds[:1]
 
 
 def _link(rows: TrainingRows) -> Link:
