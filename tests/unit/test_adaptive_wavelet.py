@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from limbeck._core.errors import InputError
 from limbeck.readable import WaveletReadable, evaluate, readable_from_dict
 from limbeck.students import AdaptiveWaveletClassifier, AdaptiveWaveletRegressor
 from limbeck.students._wavelet_choice import chosen_features
+from limbeck.students._wavelet_fit import gradient_module
+from limbeck.students._wavelet_loss import teacher_gradients
+from limbeck.training import train_default
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 24))
@@ -38,7 +42,7 @@ class Linear(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.tensor(weights, dtype=torch.float32))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x @ self.weight.T
+        return torch.nn.functional.linear(x, self.weight)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +250,26 @@ def test_the_readable_runs_without_torch_and_without_pywavelets() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(readable(np.ones((1, 24)))[0, 0])
+
+
+def test_the_default_network_and_exported_ones_have_slopes(tmp_path: Path) -> None:
+    """Of a network on logarithms of skewed columns as of differences; and of a ``.pt2`` file."""
+    rows = np.abs(X) ** 3
+    rows[:, 0] = X[:, 0]
+    default = train_default(rows, Y, task="regression", random_state=0)
+    assert any(default.logs)
+    assert not all(default.logs)
+    module = gradient_module(limbeck.as_teacher(default))
+    slopes, step = teacher_gradients(module, rows[:5])[:, 0], 1e-6
+    for j in (0, 1, 9):
+        moved = rows[:5].copy()
+        moved[:, j] += step
+        np.testing.assert_allclose(slopes[:, j], (default.predict(moved) - default.predict(rows[:5])) / step, rtol=1e-2)
+    dynamic = ({0: torch.export.Dim("n")},)
+    program = torch.export.export(Linear(), (torch.ones(3, 24),), dynamic_shapes=dynamic)
+    torch.export.save(program, tmp_path / "net.pt2")
+    module = gradient_module(limbeck.as_teacher(str(tmp_path / "net.pt2"), task="regression"))
+    np.testing.assert_allclose(teacher_gradients(module, X[:3])[:, 0, 4:8], 1.0)
 
 
 def test_distill_hands_the_teacher_over() -> None:

@@ -16,7 +16,7 @@ tests/truth/test_adaptive_wavelet_truth.py: a planted wavelet is found again; wi
 
 Cost
 ----
-`max_steps` a pair of penalties; a step of 100 signals of 96 points about 5 ms on one core.
+`max_steps` a pair of penalties; a step of 100 signals of 96 points about 5 to 10 ms on one core.
 """
 
 from __future__ import annotations

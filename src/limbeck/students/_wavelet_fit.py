@@ -107,7 +107,8 @@ def gradient_module(teacher: Any) -> Any:
     if isinstance(teacher, torch.nn.Module):
         return teacher
     plain = getattr(teacher, "preprocess", None) is None
-    return getattr(getattr(teacher, "source", None), "module", None) if plain else None
+    module = getattr(getattr(teacher, "source", None), "module", None) if plain else None
+    return None if module is None else module()
 
 
 def fit_wavelet(rows: TrainingRows, options: Options, teacher: Any, report: Report) -> FittedWavelet:

@@ -23,7 +23,8 @@ differentiation of f(W^-1 s + r).
 
 Cost
 ----
-One transform for each of sparsity and reconstruction, one an output for attributions; k backward passes a row, once.
+One transform for each of sparsity and reconstruction, one an output for attributions. k backward passes a row, once;
+they are no questions to a `Teacher`, which does not count them.
 """
 
 from __future__ import annotations
@@ -139,9 +140,8 @@ def teacher_gradients(
 def _batches(module: torch.nn.Module, rows: np.ndarray) -> Iterator[torch.Tensor]:
     own: Any = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), None)
     kind, device = (torch.float32, torch.device("cpu")) if own is None else (own.dtype, own.device)
-    for start in range(0, len(rows), GRADIENT_ROWS):
-        part = torch.as_tensor(rows[start : start + GRADIENT_ROWS])
-        yield part.to(device=device, dtype=kind).requires_grad_()
+    for part in np.array_split(rows, -(-len(rows) // GRADIENT_ROWS)):
+        yield torch.tensor(part, device=device, dtype=kind, requires_grad=True)
 
 
 def _gradients_of(module: torch.nn.Module, rows: torch.Tensor) -> np.ndarray:

@@ -78,6 +78,20 @@ def log_scales(schema: Schema, Z: np.ndarray) -> tuple[float, ...]:
     return tuple(scales)
 
 
+def _logarithms(logs: Sequence[float]) -> torch.nn.Module:
+    """`one_hot_and_logs` of columns of numbers as a torch module."""
+    import torch
+
+    scales = torch.tensor(logs, dtype=torch.float64)
+
+    class Logarithms(torch.nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            logged = torch.log1p(z.clamp_min(0.0) / torch.where(scales > 0, scales, 1.0))
+            return torch.where(scales > 0, logged, z)
+
+    return Logarithms()
+
+
 @dataclass(frozen=True)
 class _DefaultTeacher:
     """A trained default network: plain numbers, no torch.
@@ -139,6 +153,14 @@ class _DefaultTeacher:
                 linear.bias.copy_(torch.tensor(bias))
             layers += [linear, acts[self.network.activation]()]
         return torch.nn.Sequential(*layers[:-1]).eval()
+
+    def module_on_rows(self) -> torch.nn.Module | None:
+        """The same network as a torch module on the rows as they are; None where they have nominal columns."""
+        import torch
+
+        if not self.schema.all_numbers:
+            return None
+        return torch.nn.Sequential(_logarithms(self.logs), self.module()).eval()
 
     def to_dict(self) -> dict[str, Any]:
         """The whole teacher as JSON types, every number exact."""
