@@ -125,7 +125,7 @@ def decompose(X: np.ndarray, lowpass: np.ndarray, level: int, mode: str, axes: i
     Examples
     --------
     >>> decompose(np.array([1.0, 1.0, 1.0, 3.0]), np.array([0.5, 0.5]), 1, "zero").tolist()
-    [1.0, 2.0, 0.0, 1.0]
+    [1.0, 2.0, 0.0, -1.0]
     """
     approximation = np.asarray(X, dtype=np.float64)
     details: list[np.ndarray] = []

@@ -16,8 +16,8 @@ tests/truth/test_adaptive_wavelet_truth.py.
 
 Cost
 ----
-A step of 100 signals of 256 points, 4 levels of 10 taps, on one core: about 8 ms, with attributions of one output 17, of
-two 18.
+A step of 100 signals of 256 points, 4 levels of 10 taps, on one core: about 8 ms; with attributions of one output
+17, of two 18.
 """
 
 from __future__ import annotations
