@@ -90,7 +90,8 @@ TASKS = {
             "CDEP L1": (10.0, 100.0, 300.0),
             f"RRR{COLOUR}": (0.01, 1.0, 100.0),
             f"EG{COLOUR}": (0.01, 1.0, 100.0),
-            f"CDEP L1{COLOUR}": (0.1, 1.0, 10.0),
+            f"CDEP L1{COLOUR}": (0.1, 1.0, 10.0, 100.0),
+            f"occlusion{COLOUR}": (0.1, 1.0, 10.0),
         },
     ),
     "sst": Task(
@@ -197,6 +198,7 @@ PENALTIES: dict[str, Callable[..., torch.Tensor]] = {
     "CDEP softmax": lambda model, part, mask, _: explanation_penalty(model, part.x, mask, form="softmax"),
     "CDEP L1": lambda model, part, mask, _: explanation_penalty(model, part.x, mask, form="l1"),
 }
+PENALTIES["occlusion"] = lambda model, part, mask, _: explanation_penalty(model, part.x, mask, rule="occlusion")
 PENALTIES |= {f"{arm}{COLOUR}": function for arm, function in PENALTIES.items()}
 
 

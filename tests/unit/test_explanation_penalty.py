@@ -49,6 +49,26 @@ def test_of_a_linear_map_both_forms_are_what_a_hand_computes() -> None:
     assert value(linear(), x, FIRST, form="softmax") != pytest.approx(value(linear(), x, ~FIRST, form="softmax"))
 
 
+def test_by_occlusion_it_is_what_the_outputs_lose() -> None:
+    model, x = image_network(), rows(4, 1, 6, 6)
+    masks = torch.zeros(3, 1, 1, 6, 6, dtype=torch.bool)
+    masks[0, ..., :3, :], masks[1, ..., 3:, :], masks[2, ..., :, 0] = True, True, True
+    state = copy.deepcopy(model.eval().state_dict())
+    with torch.no_grad():
+        lost = torch.stack([model(x) - model(torch.where(mask, 0.0, x)) for mask in masks])
+    model.train()
+    assert value(model, x, masks, rule="occlusion") == pytest.approx(float(lost.abs().mean()))
+    assert value(model, x, masks[1, 0], rule="occlusion", output=1) == pytest.approx(float(lost[1, :, 1].abs().mean()))
+    assert model.training
+    assert all(torch.equal(a, b) for a, b in zip(state.values(), model.state_dict().values(), strict=True))
+    by_hand = torch.tensor([[1.0, -4.0]]).abs().mean()
+    assert value(linear(), torch.ones(2, 3, dtype=torch.float64), FIRST, rule="occlusion") == pytest.approx(by_hand)
+    with pytest.raises(InputError, match=r"x must be floating point; got torch\.int64"):
+        explanation_penalty(nn.Embedding(5, 2), torch.ones(2, 3, dtype=torch.long), FIRST, rule="occlusion")
+    with pytest.raises(TeacherError, match=r"must answer 4 rows with one tensor"):
+        explanation_penalty(nn.Identity(), rows(2, 1, 6, 6), masks[0, 0], rule="occlusion")
+
+
 def test_the_softmax_form_overflows_nowhere() -> None:
     x = torch.full((2, 3), 1e6, dtype=torch.float64)
     assert value(linear(), x, FIRST, form="softmax") == 0.0
@@ -91,7 +111,9 @@ def test_rows_without_a_mark_do_not_count(form: Any) -> None:
     assert all(p.grad is not None and not p.grad.any() for p in model.parameters())
 
 
-@pytest.mark.parametrize("how", [{}, {"form": "softmax"}, {"output": 1}, {"against": "right"}, {"rule": "acd"}])
+@pytest.mark.parametrize(
+    "how", [{}, {"form": "softmax"}, {"output": 1}, {"against": "right"}, {"rule": "acd"}, {"rule": "occlusion"}]
+)
 def test_gradients_reach_every_parameter_and_are_right(how: dict[str, Any]) -> None:
     model, x = image_network(), rows(3, 1, 6, 6)
     mask = torch.zeros(6, 6, dtype=torch.bool)

@@ -28,7 +28,7 @@ from explanation_documents import (
     without_groups,
 )
 from limbeck._core.errors import InputError, StorageError
-from limbeck.report import _explanation, render_explanation, write_explanation
+from limbeck.report import _explanation, _shell, render_explanation, write_explanation
 from limbeck.report._explanation_across_svg import sentence_svg
 from limbeck.report._explanation_image_svg import Canvas, heat_svg, level_svg, outline
 from limbeck.report._explanation_levels import boxes, groups_at, leaf_order
@@ -356,7 +356,7 @@ def test_what_is_too_large_is_thinned_and_at_last_refused(monkeypatch: pytest.Mo
     assert "To stay below 3 MB" not in render_explanation(document)
     sentences = []
     for _ in range(4):
-        monkeypatch.setattr(_explanation, "MAX_BYTES", sizes[-1])
+        monkeypatch.setattr(_shell, "MAX_BYTES", sizes[-1])
         try:
             page = render_explanation(document)
         except InputError:
@@ -366,7 +366,7 @@ def test_what_is_too_large_is_thinned_and_at_last_refused(monkeypatch: pytest.Mo
         assert "To stay below 3 MB, fewer levels, units and pixels are shown than the document holds." in page
     assert sizes == sorted(sizes, reverse=True)
     assert any(sentences)
-    monkeypatch.setattr(_explanation, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(_shell, "MAX_BYTES", 1_000)
     with pytest.raises(InputError, match="a page below 3 MB can't show 9 rows; explain fewer, or smaller ones"):
         render_explanation(document)
 

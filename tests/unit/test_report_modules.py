@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from limbeck._core.errors import InputError, StorageError
-from limbeck.report import _modules
+from limbeck.report import _modules, _shell
 from limbeck.report._modules import render_modules, write_modules
 from limbeck.report._modules_pictures import COLOURS, GREY, block_colours, coarse, weights_svg
 from limbeck.report._modules_read import read_modules
@@ -297,7 +297,7 @@ def test_a_document_of_realistic_size_is_small() -> None:
 
 def test_what_is_too_large_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     document = small()
-    monkeypatch.setattr(_modules, "MAX_BYTES", len(render_modules(document).encode()) - 1)
+    monkeypatch.setattr(_shell, "MAX_BYTES", len(render_modules(document).encode()) - 1)
     monkeypatch.setattr(_modules, "LIMITS", (_modules.LIMITS[0], _modules.Limits(1, 3, 1, 40, 2, 2)))
     page = render_modules(document)
     Tags(page)
@@ -307,7 +307,7 @@ def test_what_is_too_large_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatc
     assert "2 of 3 outputs." in page
     assert "4 more are in modules.json." in page
     assert "The middle is left out" in page
-    monkeypatch.setattr(_modules, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(_shell, "MAX_BYTES", 1_000)
     with pytest.raises(InputError, match=r"a page below 3 MB can't show 2 modules with 3 outputs; use a smaller k"):
         render_modules(document)
 

@@ -19,7 +19,7 @@ import pytest
 from limbeck._core.errors import InputError, StorageError
 from limbeck._study_document import build_document
 from limbeck.cli import _report as command
-from limbeck.report import _study, render_study, write_study
+from limbeck.report import _shell, render_study, write_study
 from limbeck.report._shell import MAX_BYTES
 from limbeck.report._study_forest_svg import ForestRow, Panel, difference_text, forest_svg
 from limbeck.report._study_points_svg import points_svg
@@ -266,12 +266,12 @@ def test_a_large_study_stays_below_the_limit(monkeypatch: pytest.MonkeyPatch) ->
     assert whole.count("x0 + ") == pytest.approx(8 * 4_000 / 5, rel=0.01)
     sizes = [len(whole.encode())]
     for words in ("at most 60 trials of an arm on a set are drawn", "single trials are not drawn"):
-        monkeypatch.setattr(_study, "MAX_BYTES", sizes[-1] - 100)
+        monkeypatch.setattr(_shell, "MAX_BYTES", sizes[-1] - 100)
         smaller = render_study(large)
         assert f"To stay below 3 MB, {words}, and long formulas are cut" in smaller
         sizes.append(len(smaller.encode()))
     assert sizes == sorted(sizes, reverse=True)
-    monkeypatch.setattr(_study, "MAX_BYTES", sizes[-1] - 100)
+    monkeypatch.setattr(_shell, "MAX_BYTES", sizes[-1] - 100)
     with pytest.raises(InputError, match=r"a page below 3 MB can't show 2 sets; render a study with fewer"):
         render_study(large)
 
@@ -321,7 +321,7 @@ BAD = [
     (("points", 0, "set"), "other", r"points must speak of the sets.*got 'other'"),
     (("points", 0, "r2"), float("-inf"), r"points\[0\]\.r2 must be a finite number or null; got -inf"),
     (("settings",), [], r"settings must be an object; got \[\]"),
-    (("settings", "seed"), float("nan"), r"settings\.seed must be a finite number or null; got nan"),
+    (("settings", "seed"), float("nan"), r"settings\.seed must be a finite number; got nan"),
     (("progress", "failed"), None, r"progress\.failed must be a list; got None"),
 ]  # fmt: skip
 

@@ -115,7 +115,7 @@ def peak_above(call: Callable[[], Any]) -> Peak:
     Examples
     --------
     >>> import numpy as np
-    >>> peak_above(lambda: np.ones(4_000_000)).bytes > 25_000_000
+    >>> peak_above(lambda: np.ones(16_000_000)).bytes > 100_000_000
     True
     """
     before = _resident_before()

@@ -12,15 +12,18 @@ O(entries).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from limbeck._core.errors import InputError, StorageError
 from limbeck._core.storage import MAX_DOCUMENT_BYTES
 
-__all__ = ["LARGEST", "Entry", "read_document"]
+__all__ = ["LARGEST", "Entry", "check_plain", "read_document"]
 
 LARGEST = 1e15
 E = TypeVar("E", bound="Entry")
@@ -67,6 +70,65 @@ class Entry:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= last:
             raise self.wrong("a whole number from 0" + ("" if below is None else f" to {last:g}"))
         return value
+
+    def get(self: E, key: str) -> E | None:
+        """An entry that need not be there; None also where it is null."""
+        if not isinstance(self.value, Mapping):
+            raise self.wrong("an object")
+        return None if self.value.get(key) is None else self[key]
+
+    def one_of(self, known: Sequence[str]) -> str:
+        """A text that is one of those known."""
+        if self.value not in known:
+            raise self.wrong(f"{', '.join(known[:-1])} or {known[-1]}")
+        return str(self.value)
+
+    def number(self, least: float = -math.inf) -> float:
+        """A finite number, cut to what can be drawn."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+            raise self.wrong("a finite number" + ("" if least == -math.inf else f" from {least:g}"))
+        if value == -math.inf:
+            raise self.wrong("a finite number")
+        return float(min(max(value, -LARGEST), LARGEST))
+
+    def places(self, below: int, least: int = 1) -> tuple[int, ...]:
+        """Different whole numbers from 0 that are less than `below`."""
+        quick = self.value if isinstance(self.value, list) and len(self.value) >= max(least, 1) else None
+        if quick and all(type(v) is int for v in quick) and min(quick) >= 0 and max(quick) < below:
+            found = tuple(quick)
+        else:
+            found = tuple(entry.count(below) for entry in self.items(least))
+        if len(set(found)) < len(found):
+            raise self.wrong("a list of different numbers")
+        return found
+
+    def numbers(self, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
+        """Finite numbers as an array."""
+        quick = self.value if isinstance(self.value, list) and self.value else None
+        if quick and all(type(v) in (int, float) and low <= v <= high and abs(v) < LARGEST for v in quick):
+            return np.array(quick, dtype=float)
+        found = []
+        for entry in self.items(1):
+            found.append(entry.number())
+            if not low <= found[-1] <= high:
+                raise entry.wrong(f"a number from {low:g} to {high:g}")
+        return np.array(found, dtype=float)
+
+
+def check_plain(entry: Entry, depth: int = 0) -> None:
+    """Refuse what JSON can't hold, and what is nested beyond reason."""
+    if depth > 20:
+        raise InputError(f"{entry.at} is nested too deep to be shown")
+    value = entry.value
+    if isinstance(value, Mapping):
+        for key in value:
+            check_plain(entry[key], depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in entry.items():
+            check_plain(item, depth + 1)
+    elif value is not None and not isinstance(value, str | bool):
+        entry.number()
 
 
 def read_document(folder: Path, name: str, what: str, verb: str) -> Any:

@@ -20,7 +20,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from limbeck._core.errors import InputError
 from limbeck._core.storage import write_file
 from limbeck.report._embed import Scripts, clean
 from limbeck.report._entries import read_document
@@ -28,7 +27,7 @@ from limbeck.report._explanation_pictures import Limits
 from limbeck.report._explanation_read import read_explanation
 from limbeck.report._explanation_values import Explanation
 from limbeck.report._explanation_view import finding_lines, head, overview, row_view
-from limbeck.report._shell import MAX_BYTES, logo, shipped, templates
+from limbeck.report._shell import logo, shipped, templates, within_bounds
 from limbeck.report._words import plural
 
 __all__ = ["DOCUMENT", "render_explanation", "write_explanation"]
@@ -80,11 +79,8 @@ def render_explanation(data: dict[str, Any]) -> str:
         finite, or speaks of a unit or a group that there is none of; or where no page below 3 MB can show it.
     """
     found = read_explanation(data)
-    for limits in LIMITS:
-        page = _page(found, limits)
-        if len(page.encode("utf-8")) < MAX_BYTES:
-            return page
-    raise InputError(f"a page below 3 MB can't show {plural(len(found.rows), 'row')}; explain fewer, or smaller ones")
+    refused = f"{plural(len(found.rows), 'row')}; explain fewer, or smaller ones"
+    return within_bounds(lambda limits: _page(found, limits), LIMITS, refused)
 
 
 def _page(found: Explanation, limits: Limits) -> str:

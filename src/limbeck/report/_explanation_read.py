@@ -11,14 +11,13 @@ O(entries).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError
-from limbeck.report._entries import LARGEST, Entry
+from limbeck.report._entries import Entry
 from limbeck.report._explanation_values import (
     Cells,
     Curves,
@@ -32,9 +31,10 @@ from limbeck.report._explanation_values import (
     Unit,
     Words,
 )
-from limbeck.report._words import STATUS_LABELS, plural
+from limbeck.report._finding_entries import read_findings
+from limbeck.report._words import plural
 
-__all__ = ["read_explanation"]
+__all__ = ["read_explanation", "read_image"]
 
 FORMAT, VERSION = "limbeck-explanation", 1
 KINDS = ("image", "text", "signal", "table")
@@ -63,7 +63,7 @@ def read_explanation(data: Any) -> Explanation:
             f"this limbeck reads explanations of version {VERSION}; got {data.get('version')!r:.60}. Update limbeck, "
             "or explain the rows again."
         )
-    top = _Entry(data, "explanation.json", AGAIN)
+    top = Entry(data, "explanation.json", AGAIN)
     kind, outputs = top["kind"].one_of(KINDS), tuple(entry.text() for entry in top["outputs"].items(1))
     return Explanation(
         name=top["name"].text(),
@@ -77,58 +77,12 @@ def read_explanation(data: Any) -> Explanation:
         notes=tuple(entry.text() for entry in top["notes"].items()),
         verdict=top["verdict"].text(),
         rows=tuple(_row(entry, kind, len(outputs)) for entry in top["rows"].items(1, MAX_ROWS)),
-        findings=_findings(top["findings"]),
+        findings=read_findings(top["findings"]),
         transform=None if (found := top.get("transform")) is None else found.text(),
     )
 
 
-class _Entry(Entry):
-    """A value of an explanation."""
-
-    def get(self, key: str) -> _Entry | None:
-        """An entry that need not be there; None also where it is null."""
-        if not isinstance(self.value, Mapping):
-            raise self.wrong("an object")
-        return None if self.value.get(key) is None else self[key]
-
-    def one_of(self, known: Sequence[str]) -> str:
-        if self.value not in known:
-            raise self.wrong(f"{', '.join(known[:-1])} or {known[-1]}")
-        return str(self.value)
-
-    def number(self, least: float = -math.inf) -> float:
-        value = self.value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
-            raise self.wrong("a finite number" + ("" if least == -math.inf else f" from {least:g}"))
-        if value == -math.inf:
-            raise self.wrong("a finite number")
-        return float(min(max(value, -LARGEST), LARGEST))
-
-    def places(self, below: int, least: int = 1) -> tuple[int, ...]:
-        """Different whole numbers from 0 that are less than `below`."""
-        quick = self.value if isinstance(self.value, list) and len(self.value) >= max(least, 1) else None
-        if quick and all(type(v) is int for v in quick) and min(quick) >= 0 and max(quick) < below:
-            found = tuple(quick)
-        else:
-            found = tuple(entry.count(below) for entry in self.items(least))
-        if len(set(found)) < len(found):
-            raise self.wrong("a list of different numbers")
-        return found
-
-    def numbers(self, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
-        """Finite numbers as an array."""
-        quick = self.value if isinstance(self.value, list) and self.value else None
-        if quick and all(type(v) in (int, float) and low <= v <= high and abs(v) < LARGEST for v in quick):
-            return np.array(quick, dtype=float)
-        found = []
-        for entry in self.items(1):
-            found.append(entry.number())
-            if not low <= found[-1] <= high:
-                raise entry.wrong(f"a number from {low:g} to {high:g}")
-        return np.array(found, dtype=float)
-
-
-def _row(entry: _Entry, kind: str, outputs: int) -> ExplainedRow:
+def _row(entry: Entry, kind: str, outputs: int) -> ExplainedRow:
     shown = READERS[kind](entry["input"])
     lost = None if (found := entry.get("lost")) is None else found.number(0.0)
     most = shown.size if lost is None else MAX_UNITS
@@ -156,14 +110,14 @@ def _row(entry: _Entry, kind: str, outputs: int) -> ExplainedRow:
             Pair(pair["a"].places(len(units)), pair["b"].places(len(units)), pair["value"].number())
             for pair in entry["interactions"].items()
         ),
-        findings=_findings(entry["findings"]),
+        findings=read_findings(entry["findings"]),
         lost=lost,
         parts=() if lost is None else _parts(entry["parts"], kind, len(units)),
         remainder=None if lost is None or (left := entry.get("remainder")) is None else _part(left, kind, None, None),
     )
 
 
-def _parts(entries: _Entry, kind: str, units: int) -> tuple[Part, ...]:
+def _parts(entries: Entry, kind: str, units: int) -> tuple[Part, ...]:
     """What groups of coefficients are in the input's own space; of each group once."""
     found = tuple(
         _part(
@@ -179,12 +133,13 @@ def _parts(entries: _Entry, kind: str, units: int) -> tuple[Part, ...]:
     return found
 
 
-def _part(entry: _Entry, kind: str, unit: int | None, share: float | None) -> Part:
+def _part(entry: Entry, kind: str, unit: int | None, share: float | None) -> Part:
     ends = (entry["low"].number(), entry["high"].number()) if kind == "image" else None
     return Part(unit, share, READERS[kind](entry), ends)
 
 
-def _image(entry: _Entry) -> Input:
+def read_image(entry: Entry) -> Input:
+    """The levels of an image."""
     height, width = entry["height"].count(MAX_SIDE + 1), entry["width"].count(MAX_SIDE + 1)
     channels, values = entry["channels"].count(), entry["values"].numbers(0.0, 255.0)
     if channels not in (1, 3):
@@ -197,11 +152,11 @@ def _image(entry: _Entry) -> Input:
     return Picture(values.reshape(height, width, channels))
 
 
-def _text(entry: _Entry) -> Input:
+def _text(entry: Entry) -> Input:
     return Words(tuple(word.text() for word in entry["words"].items(1)))
 
 
-def _signal(entry: _Entry) -> Input:
+def _signal(entry: Entry) -> Input:
     channels = [channel.numbers() for channel in entry["channels"].items(1)]
     if len({len(channel) for channel in channels}) > 1:
         lengths = [len(channel) for channel in channels]
@@ -209,17 +164,17 @@ def _signal(entry: _Entry) -> Input:
     return Curves(np.stack(channels))
 
 
-def _table(entry: _Entry) -> Input:
+def _table(entry: Entry) -> Input:
     names, values = (tuple(one.text() for one in entry[key].items(1)) for key in ("names", "values"))
     if len(names) != len(values):
         raise InputError(f"{entry.at} must hold {plural(len(names), 'value')}, one a name; got {len(values)}. {AGAIN}")
     return Cells(names, values)
 
 
-READERS = {"image": _image, "text": _text, "signal": _signal, "table": _table}
+READERS = {"image": read_image, "text": _text, "signal": _signal, "table": _table}
 
 
-def _groups(entries: _Entry, units: int) -> tuple[Group, ...]:
+def _groups(entries: Entry, units: int) -> tuple[Group, ...]:
     """The groups: children before parents, each with one parent at most, whose units it shares."""
     found: list[Group] = []
     owned: set[int] = set()
@@ -237,35 +192,3 @@ def _groups(entries: _Entry, units: int) -> tuple[Group, ...]:
         owned |= set(children)
         found.append(group)
     return tuple(found)
-
-
-def _findings(entries: _Entry) -> tuple[Mapping[str, Any], ...]:
-    found = []
-    for entry in entries.items():
-        for key in ("code", "title", "message"):
-            entry[key].text()
-        entry["status"].one_of(tuple(STATUS_LABELS))
-        for key in ("value", "threshold"):
-            if entry[key].value is not None:
-                entry[key].number()
-        interval = entry["interval"]
-        if interval.value is not None and len([end.number() for end in interval.items(2, 2)]) != 2:
-            raise interval.wrong("two numbers or null")
-        _check_plain(entry["details"], 0)
-        found.append(dict(entry.value))
-    return tuple(found)
-
-
-def _check_plain(entry: _Entry, depth: int) -> None:
-    """Refuse what JSON can't hold, and what is nested beyond reason."""
-    if depth > 20:
-        raise InputError(f"{entry.at} is nested too deep to be shown")
-    value = entry.value
-    if isinstance(value, Mapping):
-        for key in value:
-            _check_plain(entry[key], depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in entry.items():
-            _check_plain(item, depth + 1)
-    elif value is not None and not isinstance(value, str | bool):
-        entry.number()

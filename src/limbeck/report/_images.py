@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["around_zero", "full_strength", "plain_image", "png_uri"]
+__all__ = ["around_zero", "full_strength", "plain_image", "png", "png_uri"]
 
 SHADES = 20
 PLUS, MINUS = (203, 92, 30), (42, 110, 190)
@@ -47,7 +47,7 @@ def around_zero(values: np.ndarray, full: float) -> str:
     palette = [MINUS] * SHADES + [(128, 128, 128)] + [PLUS] * SHADES
     opacity = [round(255 * abs(level) / SHADES) for level in range(-SHADES, SHADES + 1)]
     chunks = [(b"PLTE", bytes(c for colour in palette for c in colour)), (b"tRNS", bytes(opacity))]
-    return _png(levels.astype(np.uint8)[:, :, None], 3, chunks)
+    return png(levels.astype(np.uint8)[:, :, None], 3, chunks)
 
 
 def plain_image(values: np.ndarray, low: float, high: float) -> str:
@@ -56,7 +56,7 @@ def plain_image(values: np.ndarray, low: float, high: float) -> str:
         values = values.mean(axis=2, keepdims=True)
     span = high - low if high > low else 1.0
     levels = np.rint(np.clip((values - low) / span, 0.0, 1.0) * 255)
-    return _png(levels.astype(np.uint8), 2 if values.shape[2] == 3 else 0, [])
+    return png(levels.astype(np.uint8), 2 if values.shape[2] == 3 else 0, [])
 
 
 def png_uri(text: str) -> str:
@@ -64,7 +64,8 @@ def png_uri(text: str) -> str:
     return f"data:image/png;base64,{text}"
 
 
-def _png(pixels: np.ndarray, kind: int, extra: Sequence[tuple[bytes, bytes]]) -> str:
+def png(pixels: np.ndarray, kind: int, extra: Sequence[tuple[bytes, bytes]]) -> str:
+    """Levels ``(h, w, channels)`` as base64 of a PNG of this colour kind, with `extra` chunks before the pixels."""
     rows, columns, _ = pixels.shape
     lines = b"".join(b"\0" + pixels[row].tobytes() for row in range(rows))
     head = struct.pack(">IIBBBBB", columns, rows, 8, kind, 0, 0, 0)

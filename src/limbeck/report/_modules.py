@@ -20,7 +20,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from limbeck._core.errors import InputError
 from limbeck._core.storage import write_file
 from limbeck.report._embed import Scripts, clean
 from limbeck.report._entries import read_document
@@ -31,7 +30,7 @@ from limbeck.report._modules_circuits import circuits_view, specialisation_view
 from limbeck.report._modules_read import read_modules
 from limbeck.report._modules_values import Modules
 from limbeck.report._modules_view import Limits, head, layer_views
-from limbeck.report._shell import MAX_BYTES, logo, shipped, templates
+from limbeck.report._shell import logo, shipped, templates, within_bounds
 from limbeck.report._words import plural, shortened
 
 __all__ = ["DOCUMENT", "render_modules", "write_modules"]
@@ -83,14 +82,8 @@ def render_modules(document: dict[str, Any]) -> str:
         not finite; where lists that must be of one length are not; or where no page below 3 MB can show it.
     """
     found = read_modules(document)
-    for limits in LIMITS:
-        page = _page(found, limits)
-        if len(page.encode("utf-8")) < MAX_BYTES:
-            return page
-    raise InputError(
-        f"a page below 3 MB can't show {plural(len(found.modules), 'module')} with "
-        f"{plural(len(found.outputs), 'output')}; use a smaller k, or fewer labels"
-    )
+    shown = f"{plural(len(found.modules), 'module')} with {plural(len(found.outputs), 'output')}"
+    return within_bounds(lambda limits: _page(found, limits), LIMITS, f"{shown}; use a smaller k, or fewer labels")
 
 
 def _page(found: Modules, limits: Limits) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from limbeck.report._images import _png, full_strength, plain_image, png_uri
+from limbeck.report._images import full_strength, plain_image, png, png_uri
 from limbeck.report._modules_values import Blocks, Module
 from limbeck.report._svg import element, place
 from limbeck.report._words import plural, shortened
@@ -113,7 +113,7 @@ def _coloured(values: np.ndarray, modules: np.ndarray, full: float) -> str:
     palette = bytes(channel for colour in (GREY, *COLOURS) for _ in range(SHADES + 1) for channel in colour)
     opacity = bytes(round(255 * level / SHADES) for _ in range(TONES + 1) for level in range(SHADES + 1))
     indices = (colours * (SHADES + 1) + levels).astype(np.uint8)
-    return _png(indices[:, :, None], 3, [(b"PLTE", palette), (b"tRNS", opacity)])
+    return png(indices[:, :, None], 3, [(b"PLTE", palette), (b"tRNS", opacity)])
 
 
 def weights_svg(blocks: Blocks, k: int, values: np.ndarray, title: str, words: str) -> Markup:

@@ -17,8 +17,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from limbeck._core.errors import InputError
-from limbeck.report._explanation_read import _Entry, _findings, _image
+from limbeck.report._entries import Entry
+from limbeck.report._explanation_read import read_image
 from limbeck.report._explanation_values import Picture
+from limbeck.report._finding_entries import read_findings
 from limbeck.report._modules_values import (
     Blocks,
     CircuitPicture,
@@ -66,7 +68,7 @@ def read_modules(data: Any) -> Modules:
             f"this limbeck reads documents of modules of version {VERSION}; got {data.get('version')!r:.60}. Update "
             "limbeck, or run `limbeck modules` again."
         )
-    top = _Entry(data, "modules.json", AGAIN)
+    top = Entry(data, "modules.json", AGAIN)
     outputs, recipe = _texts(top["outputs"], 1), _recipe(top["recipe"])
     return Modules(
         name=top["name"].text(),
@@ -83,20 +85,20 @@ def read_modules(data: Any) -> Modules:
         modules=_modules(top["modules"], recipe.k, len(outputs)),
         specialisation=_known(top["specialisation"], _specialisation),
         circuits=_known(top["circuits"], _circuits),
-        findings=_findings(top["findings"]),
+        findings=read_findings(top["findings"]),
     )
 
 
-def _known(entry: _Entry, read: Callable[[_Entry], T]) -> T | None:
+def _known(entry: Entry, read: Callable[[Entry], T]) -> T | None:
     """What an entry holds; None where it is null."""
     return None if entry.value is None else read(entry)
 
 
-def _texts(entry: _Entry, least: int = 0) -> tuple[str, ...]:
+def _texts(entry: Entry, least: int = 0) -> tuple[str, ...]:
     return tuple(one.text() for one in entry.items(least))
 
 
-def _share(entry: _Entry) -> float:
+def _share(entry: Entry) -> float:
     """A number from 0 to 1, rounding apart."""
     value = entry.number()
     if not -ROUNDING <= value <= 1 + ROUNDING:
@@ -104,7 +106,7 @@ def _share(entry: _Entry) -> float:
     return min(max(value, 0.0), 1.0)
 
 
-def _same(entry: _Entry, key: str, many: int, of: str) -> list[_Entry]:
+def _same(entry: Entry, key: str, many: int, of: str) -> list[Entry]:
     """The entries of a list that must be so many."""
     found = list(entry[key].items())
     if len(found) != many:
@@ -114,7 +116,7 @@ def _same(entry: _Entry, key: str, many: int, of: str) -> list[_Entry]:
     return found
 
 
-def _recipe(entry: _Entry) -> Recipe:
+def _recipe(entry: Entry) -> Recipe:
     trained, k = entry["trained"], entry["k"].count(MAX_MODULES + 1)
     if not isinstance(trained.value, bool):
         raise trained.wrong("true or false")
@@ -123,13 +125,13 @@ def _recipe(entry: _Entry) -> Recipe:
     return Recipe(
         trained.value,
         k,
-        _known(entry["strength"], _Entry.number),
-        _known(entry["warmup_epochs"], _Entry.count),
-        _known(entry["epochs"], _Entry.count),
+        _known(entry["strength"], Entry.number),
+        _known(entry["warmup_epochs"], Entry.count),
+        _known(entry["epochs"], Entry.count),
     )
 
 
-def _layer(entry: _Entry, k: int) -> Layer:
+def _layer(entry: Entry, k: int) -> Layer:
     blocks, old = Blocks(_labels(entry, "row", k), _labels(entry, "column", k)), "_labels_before"
     known = all(entry.value.get(f"{what}{old}") is not None for what in ("row", "column"))
     return Layer(
@@ -143,7 +145,7 @@ def _layer(entry: _Entry, k: int) -> Layer:
     )
 
 
-def _labels(entry: _Entry, what: str, k: int, kind: str = "_labels") -> np.ndarray:
+def _labels(entry: Entry, what: str, k: int, kind: str = "_labels") -> np.ndarray:
     """The modules of the rows or columns of a layer."""
     many, listed = entry[f"{what}s"].count(MAX_UNITS + 1), entry[f"{what}{kind}"]
     quick = listed.value if isinstance(listed.value, list) and len(listed.value) == many > 0 else None
@@ -155,11 +157,11 @@ def _labels(entry: _Entry, what: str, k: int, kind: str = "_labels") -> np.ndarr
     return np.array([one.count(k) for one in found])
 
 
-def _measure(entry: _Entry) -> Measure:
+def _measure(entry: Entry) -> Measure:
     return Measure(_share(entry["clusterability"]), _share(entry["chance"]), _share(entry["p"]))
 
 
-def _grid(entry: _Entry) -> np.ndarray:
+def _grid(entry: Entry) -> np.ndarray:
     """A picture of one channel, as (height, width)."""
     height, width = entry["height"].count(MAX_SIDE + 1), entry["width"].count(MAX_SIDE + 1)
     values = entry["values"].numbers(0.0, 255.0)
@@ -171,7 +173,7 @@ def _grid(entry: _Entry) -> np.ndarray:
     return values.reshape(height, width)
 
 
-def _scores(entries: _Entry) -> tuple[Score, ...]:
+def _scores(entries: Entry) -> tuple[Score, ...]:
     found = []
     for entry in entries.items(1, len(SCORES)):
         score = Score(entry["what"].one_of(SCORES), *(entry[key].number() for key in ("value", "low", "high")))
@@ -183,20 +185,19 @@ def _scores(entries: _Entry) -> tuple[Score, ...]:
     return tuple(found)
 
 
-def _modules(entries: _Entry, k: int, outputs: int) -> tuple[Module, ...]:
+def _modules(entries: Entry, k: int, outputs: int) -> tuple[Module, ...]:
     found = tuple(_module(entry, outputs) for entry in entries.items(0, MAX_MODULES))
     if len(found) != k:
         raise InputError(f"{entries.at} must hold {plural(k, 'module')}, as the recipe says; got {len(found)}. {AGAIN}")
     return found
 
 
-def _module(entry: _Entry, outputs: int) -> Module:
+def _module(entry: Entry, outputs: int) -> Module:
     units = entry["units"]
     if not isinstance(units.value, Mapping):
         raise units.wrong("an object")
     on, off = (
-        tuple(_known(one, _Entry.number) for one in _same(entry, key, outputs, "one an output"))
-        for key in ("on", "off")
+        tuple(_known(one, Entry.number) for one in _same(entry, key, outputs, "one an output")) for key in ("on", "off")
     )
     return Module(
         name=entry["name"].text(),
@@ -212,24 +213,24 @@ def _module(entry: _Entry, outputs: int) -> Module:
     )
 
 
-def _readable(entry: _Entry) -> ReadableText:
+def _readable(entry: Entry) -> ReadableText:
     fidelity = entry["fidelity"]
-    return ReadableText(entry["text"].text(), _findings(_Entry([fidelity.value], fidelity.at, AGAIN))[0])
+    return ReadableText(entry["text"].text(), read_findings(Entry([fidelity.value], fidelity.at, AGAIN))[0])
 
 
-def _example(entry: _Entry) -> Example:
-    image = _known(entry["image"], _image)
+def _example(entry: Entry) -> Example:
+    image = _known(entry["image"], read_image)
     return Example(
         row=entry["row"].count(),
         label=entry["label"].text(),
         score=entry["score"].number(),
-        truth=_known(entry["truth"], _Entry.text),
+        truth=_known(entry["truth"], Entry.text),
         image=image.values if isinstance(image, Picture) else None,
         values=_known(entry["values"], _pairs),
     )
 
 
-def _pairs(entry: _Entry) -> tuple[tuple[str, str], ...]:
+def _pairs(entry: Entry) -> tuple[tuple[str, str], ...]:
     """Names with their values."""
     found = []
     for pair in entry.items():
@@ -238,7 +239,7 @@ def _pairs(entry: _Entry) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _specialisation(entry: _Entry) -> Specialisation:
+def _specialisation(entry: Entry) -> Specialisation:
     low, high = entry["low"].number(), entry["high"].number()
     if low > high:
         raise entry.wrong("an interval whose low end is not above its high end")
@@ -246,7 +247,7 @@ def _specialisation(entry: _Entry) -> Specialisation:
     return Specialisation(score, chance, low, high, _share(entry["p"]), entry["says"].text())
 
 
-def _circuits(entry: _Entry) -> Circuits:
+def _circuits(entry: Entry) -> Circuits:
     labels = _texts(entry["labels"], 1)
     many, each = len(labels), "one a label"
     before, after = (

@@ -8,6 +8,8 @@ The files are read once.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import jinja2
 from markupsafe import Markup
@@ -15,7 +17,9 @@ from markupsafe import Markup
 from limbeck._core.errors import InputError
 from limbeck.report._svg import element
 
-__all__ = ["MAX_BYTES", "logo", "shipped", "templates"]
+__all__ = ["MAX_BYTES", "logo", "shipped", "templates", "within_bounds"]
+
+L = TypeVar("L")
 
 MAX_BYTES = 3_000_000
 """A page is smaller than this."""
@@ -31,6 +35,15 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def within_bounds(draw: Callable[[L], str], limits: Sequence[L], refused: str) -> str:
+    """The first page, of those with more and more left out, that is small enough; an error where none is."""
+    for one in limits:
+        page = draw(one)
+        if len(page.encode("utf-8")) < MAX_BYTES:
+            return page
+    raise InputError(f"a page below 3 MB can't show {refused}")
 
 
 def shipped(name: str) -> str:

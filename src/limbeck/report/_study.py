@@ -20,11 +20,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from limbeck._core.errors import InputError
 from limbeck._core.storage import write_file
 from limbeck.report._embed import Scripts, clean
 from limbeck.report._entries import read_document
-from limbeck.report._shell import MAX_BYTES, logo, shipped, templates
+from limbeck.report._shell import logo, shipped, templates, within_bounds
 from limbeck.report._study_forest_svg import ForestRow, Panel, difference_text, forest_svg
 from limbeck.report._study_points_svg import arm_mark, most_symbols, points_svg
 from limbeck.report._study_read import read_study
@@ -91,11 +90,8 @@ def render_study(data: dict[str, Any]) -> str:
         where it is so large that no page below 3 MB can show it.
     """
     study = read_study(data)
-    for per_arm, most_text in LIMITS:
-        page = _page(study, per_arm, most_text)
-        if len(page.encode("utf-8")) < MAX_BYTES:
-            return page
-    raise InputError(f"a page below 3 MB can't show {plural(len(study.sets), 'set')}; render a study with fewer")
+    refused = f"{plural(len(study.sets), 'set')}; render a study with fewer"
+    return within_bounds(lambda limits: _page(study, *limits), LIMITS, refused)
 
 
 def _page(study: Study, per_arm: int, most_text: int) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from limbeck._core.errors import InputError
-from limbeck.report._entries import LARGEST, Entry
+from limbeck.report._entries import LARGEST, Entry, check_plain
 from limbeck.report._study_values import (
     Arm,
     ArmResult,
@@ -86,7 +86,7 @@ class _Entry(Entry):
             raise self.wrong("an object")
         return {str(key): read(self[key]) for key in self.value if self.value[key] is not None}
 
-    def number(self) -> float | None:
+    def number_or_null(self) -> float | None:
         value = self.value
         if value is None:
             return None
@@ -97,27 +97,12 @@ class _Entry(Entry):
     def plain_object(self) -> Mapping[str, Any]:
         if not isinstance(self.value, Mapping):
             raise self.wrong("an object")
-        _check_plain(self, 0)
+        check_plain(self)
         return self.value
 
 
-def _check_plain(entry: _Entry, depth: int) -> None:
-    """Refuse what JSON can't hold, and what is nested beyond reason."""
-    if depth > 20:
-        raise InputError(f"{entry.at} is nested too deep to be shown")
-    value = entry.value
-    if isinstance(value, Mapping):
-        for key in value:
-            _check_plain(entry[key], depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in entry.items():
-            _check_plain(item, depth + 1)
-    elif not isinstance(value, str | bool):
-        entry.number()
-
-
 def _spread(entry: _Entry) -> Spread:
-    found = Spread(*(entry[key].number() for key in ("mean", "low", "high")))
+    found = Spread(*(entry[key].number_or_null() for key in ("mean", "low", "high")))
     known = found.drawn
     if known and not known[0] <= known[2]:
         raise entry.wrong("an interval whose low end is not above its high end")
@@ -125,7 +110,7 @@ def _spread(entry: _Entry) -> Spread:
 
 
 def _probability(entry: _Entry) -> float | None:
-    value = entry.number()
+    value = entry.number_or_null()
     if value is not None and not 0 <= value <= 1:
         raise entry.wrong("a probability from 0 to 1, or null")
     return value
@@ -139,7 +124,7 @@ def _metric(entry: _Entry) -> str:
 
 def _arm_result(entry: _Entry) -> ArmResult:
     fidelity = None if entry["fidelity"].value is None else _spread(entry["fidelity"])
-    rest = [entry[key].number() for key in ("symbols", "teacher_r2", "slope")]
+    rest = [entry[key].number_or_null() for key in ("symbols", "teacher_r2", "slope")]
     return ArmResult(_spread(entry["r2"]), fidelity, *rest)
 
 
@@ -173,7 +158,7 @@ def _overall(entry: _Entry) -> Overall:
 
 def _formula(entry: _Entry) -> FormulaText:
     trial = None if entry["trial"].value is None else entry["trial"].count()
-    return FormulaText(entry["text"].text(), entry["symbols"].number(), entry["r2"].number(), trial)
+    return FormulaText(entry["text"].text(), entry["symbols"].number_or_null(), entry["r2"].number_or_null(), trial)
 
 
 def _set(entry: _Entry) -> StudySet:
@@ -190,7 +175,7 @@ def _set(entry: _Entry) -> StudySet:
 
 def _point(entry: _Entry) -> StudyPoint:
     names = entry["set"].text(), entry["arm"].text()
-    return StudyPoint(*names, *(entry[key].number() for key in ("r2", "symbols", "strength")))
+    return StudyPoint(*names, *(entry[key].number_or_null() for key in ("r2", "symbols", "strength")))
 
 
 def _failure(entry: _Entry) -> Failure:

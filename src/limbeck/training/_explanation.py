@@ -16,6 +16,8 @@ Departures
 - Rows where nothing is marked count in neither form: their beta is 0, and R would still push their outputs up.
 - The decomposition gives a bias to the irrelevant part where nothing is marked (rule "proportional"); the public code's
   rules are "acd" and "cdep".
+- ``rule="occlusion"`` is not of the paper: beta = f(x) - f(x with the marked inputs at 0). A decomposition may be met
+  by moving what the marked inputs do into gamma; what the outputs lose without them can't. It is also cheaper.
 - The decomposition runs in eval mode, so dropout draws nothing and batch statistics stay; the public code leaves the
   network in eval mode for the rest of training.
 
@@ -40,6 +42,8 @@ from typing import Any, Literal
 import torch
 
 from limbeck._core.errors import InputError, TeacherError, did_you_mean
+from limbeck._core.module_kept import module_kept, random_state_kept
+from limbeck._core.module_outputs import module_outputs
 
 __all__ = ["explanation_penalty"]
 
@@ -75,13 +79,14 @@ def explanation_penalty(
     output : int, optional
         The one output that counts; all of them where absent.
     rule : str
-        As `contextual_decomposition` has it.
+        As `contextual_decomposition` has it, or ``"occlusion"``: what the outputs lose where the marked inputs are 0.
+        Choose what 0 means: give standardised rows, or a network of inputs in which 0 is "absent".
 
     Raises
     ------
     InputError
-        For an `x` without rows, for a mask that is not boolean or fits no row, for an unknown form, for regions that
-        overlap, for an output that is not there.
+        For an `x` without rows, or of whole numbers with ``rule="occlusion"``; for a mask that is not boolean or fits
+        no row, for an unknown form, for regions that overlap, for an output that is not there.
     TeacherError
         Where the network raises, or its parts are not finite.
 
@@ -110,9 +115,7 @@ def explanation_penalty(
         regions, marked = _three(region, _mask(against, x, "against"), x)
     if not bool(marked.any()):
         return _nothing(model, x)
-    from limbeck.attribution import contextual_decomposition  # a room beside this one, and only its public function
-
-    parts = contextual_decomposition(model, x, regions, rule=rule, gradients=torch.is_grad_enabled())
+    parts = _occluded(model, x, regions) if rule == "occlusion" else _decomposed(model, x, regions, rule)
     relevant, irrelevant = (_outputs(part, output, len(x), masks=regions.ndim > x.ndim) for part in parts)
     if against is not None:
         both, one, other = relevant.reshape(3, -1, *relevant.shape[1:]).unbind()
@@ -123,6 +126,28 @@ def explanation_penalty(
     if not bool(torch.isfinite(penalty)):
         raise TeacherError(f"the parts of the network's outputs must be finite; the penalty is {float(penalty)}")
     return penalty
+
+
+def _decomposed(model: torch.nn.Module, x: torch.Tensor, regions: torch.Tensor, rule: str) -> tuple[torch.Tensor, ...]:
+    from limbeck.attribution import contextual_decomposition  # a room beside this one, and only its public function
+
+    return tuple(contextual_decomposition(model, x, regions, rule=rule, gradients=torch.is_grad_enabled()))
+
+
+def _occluded(model: torch.nn.Module, x: torch.Tensor, regions: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What the outputs lose without the marked inputs, and what they are then: ``(n, k)`` or ``(m, n, k)`` each."""
+    if not x.is_floating_point():
+        raise InputError(
+            f'rule="occlusion" puts 0 in place of marked inputs, so x must be floating point; got {x.dtype}'
+        )
+    several = regions.ndim > x.ndim
+    without = torch.where(regions, torch.zeros((), dtype=x.dtype, device=x.device), x)
+    rows = torch.cat([x, without.flatten(0, 1) if several else without])
+    with random_state_kept(), module_kept(model, gradients=torch.is_grad_enabled()):
+        outputs = module_outputs(model, rows)
+    whole, rest = outputs[: len(x)], outputs[len(x) :]
+    rest = rest.view(len(regions), len(x), -1) if several else rest
+    return whole - rest, rest
 
 
 def _l1(relevant: torch.Tensor, irrelevant: torch.Tensor) -> torch.Tensor:
