@@ -51,6 +51,7 @@ def distill(
     budget_s: float | None = None,
     bill: bool = False,
     smooth: str | None = None,
+    network: str | None = None,
     random_state: RandomState = None,
     n_jobs: int | None = None,
     progress: Progress = False,
@@ -90,6 +91,9 @@ def distill(
     smooth : {"jacobian", "lipschitz"}, optional
         Where a default network is trained: with a penalty on its slope, whose strength is chosen by the network's loss
         on a fifth of the training rows (`limbeck.teachers.SmoothTeacher`). Not with a teacher: that is trained already.
+    network : {"dense", "convolutional"}, optional
+        Which network is trained where there is no teacher. Where absent: a convolutional one for signals - columns of
+        numbers that are called ``t0, t1, ...``, in order - and else a dense one.
     random_state : int, Generator or None
         The same seed gives the same answer, whatever `n_jobs`.
     n_jobs : int, optional
@@ -136,6 +140,7 @@ def distill(
             checks=checks,
             random_state=random_state,
             report=report,
+            network=network,
         )
         if smooth is not None:
             record = {**record, "teacher": {"name": "the smooth network"}}

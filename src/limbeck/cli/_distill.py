@@ -55,6 +55,13 @@ def distill(
     smooth: Annotated[
         str | None, typer.Option(help="Train the network with a penalty on its slope: jacobian or lipschitz.")
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Which network is trained: dense or convolutional; by the columns where absent (t0, t1, ... are a "
+            "signal)."
+        ),
+    ] = None,
     max_rows: MaxRows = None,
     task: Task = None,
     classes: Classes = None,
@@ -84,6 +91,7 @@ def distill(
         budget_s=None if budget is None else seconds(budget),
         bill=bill,
         smooth=smooth,
+        network=network,
         random_state=seed,
         n_jobs=jobs,
         progress=not (quiet or as_json),

@@ -200,7 +200,7 @@ class DefaultClassifier(_DefaultTeacher):
     @property
     def classes_(self) -> np.ndarray:
         """The classes, in the order of the probabilities."""
-        return _as_labels(self.classes)
+        return as_labels(self.classes)
 
     def predict_proba(self, X: Rows) -> np.ndarray:
         """The probability of each class ``(n, k)``."""
@@ -240,7 +240,7 @@ def _read_parts(data: dict[str, Any], task: Task) -> tuple[Schema, tuple[float, 
     return schema, logs, network
 
 
-def _as_labels(classes: Sequence[Any]) -> np.ndarray:
+def as_labels(classes: Sequence[Any]) -> np.ndarray:
     labels = np.array(classes)
     return labels if labels.dtype.kind in "iub" else np.array(classes, dtype=object)
 
@@ -289,6 +289,19 @@ def train_default(
     (3, 2)
     """
     table = Table.read(table)
+    task, labels, numbers = read_supervised(table, y, task, classes)
+    logs = log_scales(table.schema, table.values)
+    seed = draw_seeds(random_state, 1)[0]
+    network = fit_network(one_hot_and_logs(table.schema, table.values, logs), numbers, task, seed, progress=progress)
+    if task == "regression":
+        return DefaultRegressor(table.schema, logs, network)
+    return DefaultClassifier(table.schema, logs, network, labels)
+
+
+def read_supervised(
+    table: Table, y: Any, task: Task | None, classes: Sequence[Any] | None
+) -> tuple[Task, tuple[Any, ...], np.ndarray]:
+    """The task, the labels, and what a network is fitted to ``(n, k)``, for the rows of a table; checked."""
     target = read_target(y)
     if len(target) != len(table):
         raise InputError(f"y must have one value for each of the {len(table)} rows; got shape {target.shape}")
@@ -297,13 +310,7 @@ def train_default(
     if task not in (None, "regression", "classification"):
         raise InputError(f"task must be 'regression', 'classification' or None; got {task!r:.80}")
     task = task or ("classification" if classes is not None else infer_task(target))
-    labels, numbers = read_targets(target, task, classes)
-    logs = log_scales(table.schema, table.values)
-    seed = draw_seeds(random_state, 1)[0]
-    network = fit_network(one_hot_and_logs(table.schema, table.values, logs), numbers, task, seed, progress=progress)
-    if task == "regression":
-        return DefaultRegressor(table.schema, logs, network)
-    return DefaultClassifier(table.schema, logs, network, labels)
+    return task, *read_targets(target, task, classes)
 
 
 def read_targets(y: np.ndarray, task: Task, classes: Sequence[Any] | None) -> tuple[tuple[Any, ...], np.ndarray]:
