@@ -230,6 +230,14 @@ class WaveletReadable(Readable):
             out += (Z[:, level.column] == level.code)[:, None] * np.array(level.value)
         return out
 
+    def term_values(self, Z: np.ndarray) -> np.ndarray:
+        """The coefficient of each term ``(n, terms)`` on encoded rows."""
+        if self.features == "largest":
+            return self._ranked(Z)
+        signals = np.asarray(self.signals(Z))
+        flat = signals[:, 0] if self.image is None else np.moveaxis(signals, 1, -1).reshape(len(signals), -1)
+        return np.asarray(flat @ self.atoms.T)
+
     def _ranked(self, Z: np.ndarray) -> np.ndarray:
         """The value of each term of a rank, ``(n, terms)``."""
         whole = self.coefficients(Z)

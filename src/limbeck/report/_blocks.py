@@ -19,6 +19,7 @@ from limbeck.readable import (
     RuleSetReadable,
     SoftTreeReadable,
     TreeReadable,
+    WaveletReadable,
 )
 from limbeck.report._alternatives import alternatives_view, fitted_ranges
 from limbeck.report._answers_svg import confusion, scatter_svg
@@ -31,6 +32,7 @@ from limbeck.report._spans import most_used
 from limbeck.report._students import StudentView
 from limbeck.report._tree_svg import lay_out, tree_svg
 from limbeck.report._typeset import formula_lines, link_mathml
+from limbeck.report._wavelet_view import wavelet_values
 from limbeck.report._whatif import encoded_row
 from limbeck.report._words import interval_text, is_number, measure, number, plural, shortened
 
@@ -87,6 +89,8 @@ class Blocks:
             values = rule_list_values(readable)
         elif isinstance(readable, RuleSetReadable):
             values = rule_set_values(readable)
+        elif isinstance(readable, WaveletReadable):
+            values = wavelet_values(student, readable, self.arrays)
         else:
             values = {"kind": "text", "sentence": ""}
         return self._keep(self._drawn(student, values), f"the drawing of {student.name}")
@@ -208,6 +212,8 @@ def facts(student: StudentView, d: int) -> list[str]:
         out.append(f"{plural(readable.n_nodes, 'filter')}, {plural(readable.depth, 'decision')} a row")
     if isinstance(readable, RuleListReadable | RuleSetReadable):
         out.append(plural(len(readable.rules), "rule"))
+    if isinstance(readable, WaveletReadable):
+        out.append(f"{plural(len(readable.terms), 'coefficient')} of a wavelet of {plural(readable.level, 'scale')}")
     out.append(f"reads {len(readable.columns_used)} of {plural(d, 'column')}")
     if is_number(student.seconds):
         out.append(f"found in {number(student.seconds, 3)} s")

@@ -51,7 +51,7 @@ from limbeck.report._words import (
 __all__ = ["MAX_BYTES", "render", "write_report"]
 
 BUDGETS = (2_600_000, 1_200_000, 300_000)
-STYLES = ("base.css", "pictures.css", "families.css", "whatif.css", "print.css")
+STYLES = ("base.css", "pictures.css", "families.css", "wavelet.css", "whatif.css", "print.css")
 SCRIPTS = ("theme.js", "core.js", "front.js", "tree.js", "soft_tree.js", "rules.js", "whatif.js", "exports.js")
 
 
