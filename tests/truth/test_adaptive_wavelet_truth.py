@@ -13,7 +13,7 @@ from limbeck.readable._wavelet_filters import blocks_of, decompose
 from limbeck.students import AdaptiveWaveletClassifier
 from limbeck.students._wavelet_training import nearest_wavelet
 
-POINTS, ROWS, LEVEL = 40, 3000, 2
+POINTS, ROWS, LEVEL = 40, 2000, 2
 START = np.array(pywt.Wavelet("db5").dec_lo)
 PLANTED = nearest_wavelet(START + 0.12 * np.random.default_rng(3).normal(size=10))
 
@@ -36,16 +36,16 @@ def teacher_of(X: np.ndarray, y: np.ndarray) -> torch.nn.Module:
         net = torch.nn.Sequential(torch.nn.Linear(POINTS, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
         rows, labels = torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(y)
         optimiser = torch.optim.Adam(net.parameters(), lr=0.02, weight_decay=1e-3)
-        for _ in range(150):
+        for _ in range(100):
             optimiser.zero_grad()
             torch.nn.functional.cross_entropy(net(rows), labels).backward()
             optimiser.step()
     return net
 
 
-def fitted(y: np.ndarray, teacher: torch.nn.Module | None, **more: object) -> AdaptiveWaveletClassifier:
+def fitted(y: np.ndarray, teacher: torch.nn.Module | None) -> AdaptiveWaveletClassifier:
     student = AdaptiveWaveletClassifier(
-        "db5", LEVEL, random_state=0, l1=0.0, attribution=1.0, max_steps=150, learning_rate=0.02, **more
+        "db5", LEVEL, random_state=0, l1=0.0, attribution=1.0, max_steps=100, learning_rate=0.03, max_coefficients=3
     )
     return student.fit(world()[0], y, teacher=teacher)
 
@@ -99,7 +99,7 @@ def test_a_wavelet_that_signals_are_sparse_in_is_found_by_the_size_of_coefficien
     sparse = rng.normal(size=(600, len(inverse))) * (rng.random((600, len(inverse))) < 0.08)
     X = sparse @ inverse
     student = AdaptiveWaveletClassifier(
-        "db5", LEVEL, "periodization", random_state=0, l1=1.0, max_steps=200, learning_rate=0.02
+        "db5", LEVEL, "periodization", random_state=0, l1=1.0, max_steps=120, learning_rate=0.03, max_coefficients=3
     )
     student.fit(X, X[:, 5] > 0)
     assert distance(adapted(student)) < distance(START) / 5

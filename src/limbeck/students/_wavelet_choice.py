@@ -6,7 +6,10 @@ Pati1993 (orthogonal matching pursuit); of a logistic or softmax loss the gradie
 
 Departures
 ----------
-All weights are fitted again after each step, with the prior of `_rule_weights` so that they stay finite.
+All weights are fitted again after each step. Of classifiers they have a prior (`PRIOR`), narrower than that of rules:
+coefficients of few signals separate the classes by chance, and weights without bound then cost more than they say.
+Measured on eight sets of signals, 20 to 613 rows to fit on: the loss against the teacher on test rows 0.45 with this
+prior, 0.52 with that of rules.
 
 Checked
 -------
@@ -24,10 +27,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from limbeck.readable._formula import Link
-from limbeck.students._rule_weights import PRIOR, fitted_weights, residuals_of
+from limbeck.students._rule_weights import fitted_weights, residuals_of
 
 __all__ = ["Chosen", "chosen_features"]
 
+PRIOR = 1.0
+"""Standard deviation, in log-odds, of what a feature's own standard deviation is thought to bring, before any row."""
 FLAT = 1e-9
 """A feature whose spread is below this part of its size does not vary."""
 NOTHING = 1e-7
