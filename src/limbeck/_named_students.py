@@ -21,12 +21,20 @@ STUDENTS: dict[str, tuple[str, str]] = {
     "formula": ("FormulaRegressor", "FormulaClassifier"),
     "network": ("NetworkRegressor", "NetworkClassifier"),
     "wavelet": ("AdaptiveWaveletRegressor", "AdaptiveWaveletClassifier"),
+    "wavelet_tree": ("FixedWaveletRegressor", "FixedWaveletClassifier"),
+    "wavelet_formula": ("FixedWaveletRegressor", "FixedWaveletClassifier"),
 }
 """The families by name, and their estimators in regression and in classification."""
 
 DEFAULT_STUDENTS = ("tree", "formula", "network")
 """What is fitted unless told otherwise."""
 
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "wavelet_tree": {"student": "tree"},
+    "wavelet_formula": {"student": "formula"},
+}
+"""Options of families that are named: what is fitted to the coefficients of a fixed wavelet."""
 
 FOR_TABLES: dict[str, dict[str, Any]] = {"soft_tree": {"max_depth": 4, "l1": 3e-4}}
 """Options of families that are named, where the rows are no images: a tree of filters that a person can still read."""
@@ -51,7 +59,7 @@ def named_students(students: Any, is_classification: bool, seed: int, *, images:
         if isinstance(student, str):
             if student not in STUDENTS:
                 raise InputError(f"students are {sorted(STUDENTS)}; got {student!r}.{did_you_mean(student, STUDENTS)}")
-            options = {} if images else FOR_TABLES.get(student, {})
+            options = OPTIONS.get(student, {}) | ({} if images else FOR_TABLES.get(student, {}))
             student = getattr(family, STUDENTS[student][is_classification])(**options)
         out[name] = _seeded(student, own)
     return out

@@ -1,5 +1,6 @@
 """The frozen things a person reads, and the one language they share."""
 
+from limbeck.readable._coefficients import CoefficientsReadable
 from limbeck.readable._formula import FormulaReadable, NotFiniteWarning
 from limbeck.readable._language import IsIn, Program, count_symbols, evaluate
 from limbeck.readable._network import Embedding, Layer, NetworkReadable
@@ -13,6 +14,7 @@ from limbeck.readable._tree import Node, TreeReadable
 from limbeck.readable._wavelet import LevelTerm, WaveletReadable, WaveletTerm
 
 __all__ = [
+    "CoefficientsReadable",
     "Condition",
     "Decision",
     "Embedding",

@@ -33,14 +33,12 @@ from limbeck.readable._formula import Link, link_probabilities, logistic_outputs
 from limbeck.readable._language import step_symbol
 from limbeck.readable._readable import Built, Readable, read_head
 from limbeck.readable._text import condition_text, name_text, number_text
-from limbeck.readable._wavelet_filters import Block, blocks_of, check_mode, decompose
-from limbeck.readable._wavelet_steps import greatest_steps, level_choice, weighted_sum
+from limbeck.readable._wavelet_filters import Block, atoms_of, blocks_of, check_mode, decompose, shaped
+from limbeck.readable._wavelet_steps import greatest_steps, level_choice, place_text, weighted_sum
 
-__all__ = ["LevelTerm", "WaveletReadable", "WaveletTerm", "shaped"]
+__all__ = ["LevelTerm", "WaveletReadable", "WaveletTerm"]
 
 MAX_LEVEL = 30
-EMPTY = 1e-12
-"""A part of a coefficient's greatest that counts as nothing."""
 MAX_ORDERED = 20_000
 """Coefficients in all that an export may have to sort through."""
 
@@ -188,19 +186,8 @@ class WaveletReadable(Readable):
     @cached_property
     def atoms(self) -> np.ndarray:
         """What each term of a fixed place multiplies the signal's numbers by, ``(terms, d)``."""
-        d, low = len(self.signal), np.array(self.lowpass)
-        if not self.terms:
-            return np.empty((0, d))
         places = [self.blocks[term.block].start + term.place for term in self.terms]
-        parts = []
-        for begin in range(0, d, 512):  # the transform of 512 unit signals at a time
-            unit = np.zeros((min(512, d - begin), d))
-            unit[np.arange(len(unit)), begin + np.arange(len(unit))] = 1.0
-            whole = decompose(shaped(unit, self.image), low, self.level, self.mode, self.axes)
-            parts.append(whole.reshape(len(unit), -1)[:, places])
-        atoms = np.concatenate(parts).T
-        most = np.abs(atoms).max(axis=1, keepdims=True)
-        return np.asarray(np.where(np.abs(atoms) > EMPTY * most, atoms, 0.0))
+        return atoms_of(places, len(self.signal), self.image, np.array(self.lowpass), self.level, self.mode)
 
     @cached_property
     def _linear(self) -> tuple[np.ndarray, np.ndarray]:
@@ -316,12 +303,7 @@ class WaveletReadable(Readable):
         if self.features == "largest":
             rank = "the greatest" if term.place == 0 else f"number {term.place + 1} by size"
             return f"{rank} of {name}"
-        mass = self.atoms[i] ** 2 / max(float(self.atoms[i] @ self.atoms[i]), 1e-300)
-        if self.image is None:
-            return f"{name} at time {mass @ np.arange(len(mass)):.0f}"
-        image = mass.reshape(self.image).sum(axis=2)
-        row, column = image.sum(axis=1) @ np.arange(self.image[0]), image.sum(axis=0) @ np.arange(self.image[1])
-        return f"{name} at row {row:.0f}, column {column:.0f}"
+        return f"{name} {place_text(self.atoms[i], self.image)}"
 
     def _weights_text(self, value: Sequence[float]) -> str:
         texts = [f"{'-' if weight < 0 else '+'} {number_text(abs(weight))}" for weight in value]
@@ -404,8 +386,3 @@ class WaveletReadable(Readable):
 
 def _numbers(values: Any) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-def shaped(X: np.ndarray, image: tuple[int, int, int] | None) -> np.ndarray:
-    """Signals ``(n, 1, d)`` or images ``(n, channels, rows, columns)`` from rows ``(n, d)``."""
-    return X[:, None] if image is None else np.moveaxis(X.reshape(len(X), *image), -1, 1)

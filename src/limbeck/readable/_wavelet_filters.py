@@ -32,13 +32,30 @@ import numpy as np
 
 from limbeck._core.errors import InputError, did_you_mean
 
-__all__ = ["ADJOINT", "MODES", "Block", "blocks_of", "check_mode", "decompose", "edges", "highpass_of", "sizes_of"]
+__all__ = [
+    "ADJOINT",
+    "MODES",
+    "Block",
+    "atoms_of",
+    "blocks_of",
+    "check_mode",
+    "decompose",
+    "edges",
+    "highpass_of",
+    "shaped",
+    "sizes_of",
+]
 
 MODES = (
     *("zero", "constant", "symmetric", "reflect", "periodic", "smooth", "periodization"),
     *("antisymmetric", "antireflect"),
 )
 """Boundary modes by PyWavelets' names; each gives the signal back."""
+
+UNITS = 512
+"""Unit signals that are transformed at a time."""
+EMPTY = 1e-12
+"""A part of a coefficient's greatest that counts as nothing."""
 
 _PADDED = "periodization, padded by zero"
 ADJOINT = {mode: _PADDED if mode == "periodization" else "zero" for mode in MODES}
@@ -189,3 +206,25 @@ def blocks_of(shape: Sequence[int], length: int, level: int, mode: str, channels
             start = out[-1].stop if out else 0
             out.append(Block(f"channel {c}: {name}" if channels > 1 else name, scale, start, math.prod(size)))
     return tuple(out)
+
+
+def shaped(X: np.ndarray, image: tuple[int, int, int] | None) -> np.ndarray:
+    """Signals ``(n, 1, d)`` or images ``(n, channels, rows, columns)`` from rows ``(n, d)``."""
+    return X[:, None] if image is None else np.moveaxis(X.reshape(len(X), *image), -1, 1)
+
+
+def atoms_of(
+    places: Sequence[int], d: int, image: tuple[int, int, int] | None, lowpass: np.ndarray, level: int, mode: str
+) -> np.ndarray:
+    """What the coefficients at these places multiply the `d` numbers of a signal by, ``(places, d)``."""
+    if not len(places):
+        return np.empty((0, d))
+    parts = []
+    for begin in range(0, d, UNITS):
+        unit = np.zeros((min(UNITS, d - begin), d))
+        unit[np.arange(len(unit)), begin + np.arange(len(unit))] = 1.0
+        whole = decompose(shaped(unit, image), lowpass, level, mode, 1 if image is None else 2)
+        parts.append(whole.reshape(len(unit), -1)[:, list(places)])
+    atoms = np.concatenate(parts).T
+    most = np.abs(atoms).max(axis=1, keepdims=True)
+    return np.asarray(np.where(np.abs(atoms) > EMPTY * most, atoms, 0.0))

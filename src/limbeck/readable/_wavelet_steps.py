@@ -1,4 +1,4 @@
-"""Parts of a wavelet model in the one language: weighted sums, indicators, and the greatest of many numbers.
+"""Parts of a wavelet model in words and in the one language: places, weighted sums, indicators, the greatest of many.
 
 Source
 ------
@@ -19,7 +19,17 @@ import sympy as sp
 from limbeck._core.tables import Schema
 from limbeck.readable._language import IsIn, choice
 
-__all__ = ["greatest_steps", "level_choice", "weighted_sum"]
+__all__ = ["greatest_steps", "level_choice", "place_text", "weighted_sum"]
+
+
+def place_text(atom: np.ndarray, image: tuple[int, int, int] | None) -> str:
+    """Where a coefficient looks, by the middle of its weights: ``at time 41``; in an image ``at row 3, column 8``."""
+    mass = atom**2 / max(float(atom @ atom), 1e-300)
+    if image is None:
+        return f"at time {mass @ np.arange(len(mass)):.0f}"
+    pixels = mass.reshape(image).sum(axis=2)
+    row, column = pixels.sum(axis=1) @ np.arange(image[0]), pixels.sum(axis=0) @ np.arange(image[1])
+    return f"at row {row:.0f}, column {column:.0f}"
 
 
 def weighted_sum(weights: Sequence[float] | np.ndarray, parts: Sequence[sp.Expr], start: float = 0.0) -> sp.Expr:

@@ -37,6 +37,7 @@ FAMILY_LABELS = {
     "rule_list": "rule list",
     "rule_set": "rule set",
     "wavelet": "wavelet",
+    "coefficients": "on a fixed wavelet",
 }
 """Families in words; any other family is called by its own name."""
 

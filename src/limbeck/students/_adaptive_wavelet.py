@@ -40,7 +40,7 @@ from limbeck.students._fitting import TrainingRows, read_classification, read_re
 from limbeck.students._predicting import StudentClassifier, StudentRegressor
 from limbeck.students._wavelet_fit import Options, fit_wavelet
 
-__all__ = ["AdaptiveWaveletClassifier", "AdaptiveWaveletRegressor"]
+__all__ = ["AdaptiveWaveletClassifier", "AdaptiveWaveletRegressor", "checked_scale", "starting_filter"]
 
 
 def starting_filter(name: Any) -> np.ndarray:
@@ -56,22 +56,27 @@ def starting_filter(name: Any) -> np.ndarray:
     return np.array(pywt.Wavelet(name).dec_lo)
 
 
+def checked_scale(level: Any, mode: Any) -> int:
+    """The number of scales; refused where it, or the boundary mode, can't be."""
+    check_mode(mode)
+    return _whole("level", level, 1, MAX_LEVEL)
+
+
+def _whole(name: str, value: Any, low: int, high: float) -> int:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or not low <= int(value) <= high:
+        most = "" if high == math.inf else f" and at most {high}"
+        raise InputError(f"{name} must be a whole number of at least {low}{most}; got {value!r:.60}")
+    return int(value)
+
+
 def _options(student: Any) -> Options:
     """The checked arguments."""
     given = student.get_params()
     start = starting_filter(given["wavelet"])
-    check_mode(given["mode"])
-    for name, low, high in (
-        ("level", 1, MAX_LEVEL),
-        ("max_coefficients", 1, math.inf),
-        ("batch_size", 1, math.inf),
-        ("max_steps", 0, math.inf),
-    ):
-        value = given[name]
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not whole or not low <= int(value) <= high:
-            most = "" if high == math.inf else f" and at most {high}"
-            raise InputError(f"{name} must be a whole number of at least {low}{most}; got {value!r:.60}")
+    checked_scale(given["level"], given["mode"])
+    for name, low in (("max_coefficients", 1), ("batch_size", 1), ("max_steps", 0)):
+        _whole(name, given[name], low, math.inf)
     rate = given["learning_rate"]
     if not isinstance(rate, numbers.Real) or not 0 < float(rate) < math.inf:
         raise InputError(f"learning_rate must be a number above 0; got {rate!r:.60}")

@@ -29,8 +29,7 @@ from limbeck._core.images import image_shape as read_image_shape
 from limbeck._core.seeds import draw_seeds
 from limbeck.readable import LevelTerm, WaveletReadable, WaveletTerm
 from limbeck.readable._formula import Link
-from limbeck.readable._wavelet import shaped
-from limbeck.readable._wavelet_filters import Block, blocks_of, decompose
+from limbeck.readable._wavelet_filters import Block, blocks_of, decompose, shaped
 from limbeck.students._fitting import TrainingRows
 from limbeck.students._members import Member
 from limbeck.students._network_fit import smallest_as_good
