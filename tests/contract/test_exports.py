@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from limbeck._core.errors import InputError, MissingDependencyError
 from limbeck._core.tables import Column, Schema
 from limbeck.readable import (
+    CoefficientsReadable,
     Condition,
     Embedding,
     FormulaReadable,
@@ -36,12 +37,14 @@ from limbeck.readable import (
     WaveletTerm,
     evaluate,
 )
+from limbeck.readable._coefficients import coefficient_schema
 from limbeck.readable._language import OPERATIONS, expression_from_json, expression_to_json
 from limbeck.readable._lowering import lowered, nodes
 from limbeck.readable._network import design_inputs
 from limbeck.readable._python import python_source
 from limbeck.readable._sql import sql_select
 from limbeck.readable._targets import EXPORTERS, FAMILY_EXPORTERS
+from limbeck.readable._wavelet_filters import blocks_of
 from reading_latex import evaluate_latex
 from running_exports import (
     RUNNERS,
@@ -227,6 +230,14 @@ def planted_wavelet(schema, task, names, link, *, seed, places=(), levels=(), **
     )
 
 
+def on_coefficients(schema, inner):
+    """A model of the coefficients of a signal; `inner` makes it for their columns."""
+    signal = tuple(j for j, column in enumerate(schema.columns) if not column.levels)
+    columns = coefficient_schema(schema, blocks_of((len(signal),), len(DB2), 2, "symmetric"))
+    model = inner(columns)
+    return CoefficientsReadable(schema, model.task, model.output_names, model, DB2, 2, "symmetric", signal)
+
+
 def every_operation():
     """Two expressions that together use every operation of the language, and are defined everywhere."""
     a, b, c, d, e, f, g, h = X
@@ -316,6 +327,16 @@ READABLES = {
     "soft tree, averaged": planted_soft_tree(MIXED, "regression", ("prediction",), depth=3, seed=4, reading="average"),
     "soft tree, averaged classes": planted_soft_tree(
         NUMBERS, "classification", WIDE[:3], depth=2, seed=5, reading="average"
+    ),
+    "on coefficients, tree": on_coefficients(
+        MIXED, lambda s: planted_tree(s, "classification", WIDE[:3], splits=18, seed=1)
+    ),
+    "on coefficients, formula": on_coefficients(
+        NUMBERS,
+        lambda s: FormulaReadable(s, "classification", WIDE[:3], (X[0], X[1] * sp.sin(X[7]), -X[2]), "softmax"),
+    ),
+    "on coefficients, rule list": on_coefficients(
+        MIXED, lambda s: planted_list(s, "classification", WIDE, count=9, seed=2)
     ),
     "rule list, regression": planted_list(NUMBERS, "regression", ("prediction",), count=12, seed=1),
     "rule list, mixed": planted_list(MIXED, "regression", ("up", "down", "age"), count=12, seed=2),

@@ -1,7 +1,7 @@
-"""Another model on the coefficients of a wavelet that stays as it is: a tree that asks ``d3[12] <= 0.4``.
+"""Another model on the coefficients of a wavelet that stays as it is: a tree that asks ``d3_12 <= 0.4``.
 
-A coefficient is named by its scale and its place in the order of ``pywt.wavedec``: ``d3[12]`` is the thirteenth of
-scale 3, ``a4[0]`` the first of the approximation. Below the model the text says at which time each one looks.
+A coefficient is named by its scale and its place in the order of ``pywt.wavedec``: ``d3_12`` is the thirteenth of
+scale 3, ``a4_0`` the first of the approximation. Below the model the text says at which time each one looks.
 
 Source
 ------
@@ -158,7 +158,7 @@ class CoefficientsReadable(Readable):
         return tuple(sorted(asked | {levels[i - count] for i in self.inner.columns_used if i >= count}))
 
     def coefficient_texts(self) -> tuple[tuple[str, str], ...]:
-        """Name and place of each coefficient that is read: ``("d3[12]", "scale 3 at time 41")``."""
+        """Name and place of each coefficient that is read: ``("d3_12", "scale 3 at time 41")``."""
         names = self.inner.schema.names
         found = []
         for i, atom in zip(self.used, self.atoms, strict=True):
@@ -220,15 +220,16 @@ class CoefficientsReadable(Readable):
 
 
 def coefficient_schema(schema: Schema, blocks: Sequence[Block]) -> Schema:
-    """The columns of a model on coefficients: ``a4[0], ..., d4[0], ..., d1[47]``, then the columns with levels."""
+    """The columns of a model on coefficients: ``a4_0, ..., d4_0, ..., d1_47``, then the columns with levels."""
     levels = [column for column in schema.columns if column.levels]
     taken = {column.name for column in levels}
     names = []
     for block in blocks:
-        letter = "a" if "approximation" in block.name else "d"
-        kind = block.name.rpartition(f"scale {block.scale}")[2] if letter == "d" else ""
-        channel = f"{block.name.partition(':')[0]} " if ":" in block.name else ""
-        names += [f"{channel}{letter}{block.scale}{kind}[{i}]" for i in range(block.size)]
+        channel, _, name = block.name.rpartition(": ")
+        kind = name.partition(f"scale {block.scale} ")[2]
+        parts = [f"c{channel.split()[-1]}"] if channel else []
+        parts += [f"{'a' if name == 'approximation' else 'd'}{block.scale}", *([kind] if kind else [])]
+        names += [f"{'_'.join(parts)}_{i}" for i in range(block.size)]
     while taken & set(names):
-        names = [f"{name}'" for name in names]
+        names = [f"{name}_" for name in names]
     return Schema((*(Column(name) for name in names), *levels), schema.container)

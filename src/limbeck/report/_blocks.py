@@ -105,7 +105,7 @@ class Blocks:
     def _on_coefficients(self, student: StudentView, model: CoefficientsReadable) -> Markup:
         """The model as it is drawn on a table, and what its coefficients are."""
         count = len(model.inner.schema)
-        plain = [{} for _ in range(count)]
+        plain: list[dict[str, Any]] = [{} for _ in range(count)]
         inner = replace(self, schema=model.inner.schema, ranges=plain, worst=[])
         values = {
             "coefficients": [

@@ -140,7 +140,7 @@ class FixedWaveletRegressor(StudentRegressor):
     >>> y = np.where(X[:, 8:12].sum(axis=1) > 0, 1.0, 5.0)
     >>> student = FixedWaveletRegressor("tree", "haar", level=2, random_state=0).fit(X, y)
     >>> student.readable_.coefficient_texts()
-    (('a2[2]', 'approximation at time 10'),)
+    (('a2_2', 'approximation at time 10'),)
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class FixedWaveletClassifier(StudentClassifier):
     >>> y = np.where(X[:, 8:12].sum(axis=1) > 0, "up", "down")
     >>> student = FixedWaveletClassifier("tree", "haar", level=2, random_state=0).fit(X, y)
     >>> student.readable_.coefficient_texts()
-    (('a2[2]', 'approximation at time 10'),)
+    (('a2_2', 'approximation at time 10'),)
     """
 
     def __init__(

@@ -8,6 +8,8 @@ Departures
 ----------
 - Mini-batches with a generator of their own; the published code seeds the global one, and its last batch may be short.
 - Signals and gradients are divided by their root mean square, so that one path serves every table.
+- Where a teacher has more than two outputs, each row of a step counts with one of them, drawn anew each time: the
+  mean over outputs in the mean over steps, at the cost of one.
 - The penalties leave a filter that is nearly a wavelet's. `nearest_wavelet` takes the nearest that exactly is.
 
 Checked
@@ -32,10 +34,12 @@ import torch
 from limbeck.students._wavelet_loss import attributions, mean_size, reconstruction, wavelet_conditions
 from limbeck.students._wavelet_transform import analyse, synthesise
 
-__all__ = ["Adapted", "Recipe", "adapted_path", "nearest_wavelet", "step_loss"]
+__all__ = ["Adapted", "Recipe", "adapted_path", "drawn_outputs", "nearest_wavelet", "step_loss"]
 
 Watch = Callable[[str, int, int], None]
 
+MOST_OUTPUTS = 2
+"""Of so many outputs a step takes all."""
 NEWTON_STEPS = 60
 EXACT = 1e-12
 
@@ -134,7 +138,7 @@ def adapted_path(
         optimiser, losses = torch.optim.Adam([lowpass], lr=recipe.learning_rate), []
         try:
             for step, index in enumerate(_batches(len(rows), recipe, generator)):
-                here = None if slopes is None else slopes[index]
+                here = None if slopes is None else drawn_outputs(slopes, index, generator)
                 share = mass[index] / mass[index].sum()
                 loss = step_loss(rows[index], here, share, lowpass, recipe, l1, attribution)
                 optimiser.zero_grad()
@@ -152,6 +156,21 @@ def adapted_path(
         if not complete:
             break
     return found, complete
+
+
+def drawn_outputs(gradients: torch.Tensor, index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The gradients of the rows at `index`, of all outputs where they are few, else of one that is drawn for each row.
+
+    Examples
+    --------
+    >>> gradients = torch.arange(12.0).reshape(2, 3, 2)
+    >>> drawn_outputs(gradients, torch.tensor([1, 1, 0]), torch.Generator().manual_seed(0)).shape
+    torch.Size([3, 1, 2])
+    """
+    outputs = gradients.shape[1]
+    if outputs <= MOST_OUTPUTS:
+        return gradients[index]
+    return gradients[index, torch.randint(outputs, (len(index),), generator=generator)].unsqueeze(1)
 
 
 def _batches(n: int, recipe: Recipe, generator: torch.Generator) -> Iterator[torch.Tensor]:
