@@ -21,6 +21,7 @@ from limbeck.students import AdaptiveWaveletClassifier, AdaptiveWaveletRegressor
 from limbeck.students._wavelet_choice import chosen_features
 from limbeck.students._wavelet_fit import gradient_module
 from limbeck.students._wavelet_loss import teacher_gradients
+from limbeck.students._wavelet_training import drawn_outputs
 from limbeck.training import train_default
 
 rng = np.random.default_rng(0)
@@ -136,7 +137,7 @@ def test_the_largest_finds_what_moves_and_fixed_does_not() -> None:
     np.testing.assert_allclose(evaluate(readable.program(), shapes), readable.predict_encoded(shapes), atol=1e-9)
 
 
-@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("outputs", [1, 3])
 def test_a_torch_teacher_of_one_or_several_outputs(outputs: int) -> None:
     teacher = Linear(outputs)
     answers = teacher(torch.as_tensor(X, dtype=torch.float32)).detach().numpy()
@@ -146,6 +147,16 @@ def test_a_torch_teacher_of_one_or_several_outputs(outputs: int) -> None:
     assert not np.array_equal(student.path_[-1].lowpass, without.path_[-1].lowpass)
     again = regressor(wavelet="db2").fit(X, answers, teacher=limbeck.as_teacher(teacher, task="regression"))
     assert np.array_equal(student.path_[-1].lowpass, again.path_[-1].lowpass)
+
+
+def test_of_many_outputs_one_is_drawn_and_all_come_to_the_mean() -> None:
+    gradients, index = torch.as_tensor(rng.normal(size=(3, 4, 5))), torch.tensor([2, 0])
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([drawn_outputs(gradients, index, generator) for _ in range(4_000)])
+    assert drawn.shape == (4_000, 2, 1, 5)
+    np.testing.assert_allclose(drawn.mean(dim=0)[:, 0].numpy(), gradients[index].mean(dim=1).numpy(), atol=0.1)
+    assert all((gradients[2] == one).all(dim=1).any() for one in drawn[:50, 0, 0])
+    assert torch.equal(drawn_outputs(gradients[:, :2], index, generator), gradients[index, :2])
 
 
 def test_other_teachers_leave_the_term_out_and_say_so() -> None:
