@@ -50,7 +50,7 @@ def named_students(students: Any, is_classification: bool, seed: int, *, images:
         students = [students]
     named = dict(students) if isinstance(students, Mapping) else {}
     for student in () if named else students:
-        name = student if isinstance(student, str) else _own_name(type(student).__name__)
+        name = student if isinstance(student, str) else _own_name(student)
         named[name if name not in named else f"{name}_{len(named)}"] = student
     if not named:
         raise InputError("at least one student is required; got none")
@@ -78,10 +78,12 @@ def _seeded(student: Any, seed: int) -> Any:
     return student
 
 
-def _own_name(kind: str) -> str:
-    """The name under which an estimator of this class goes."""
+def _own_name(student: Any) -> str:
+    """The name under which this estimator goes."""
+    kind = type(student).__name__
     for name, kinds in STUDENTS.items():
-        if kind in kinds:
+        options = OPTIONS.get(name, {}).items()
+        if kind in kinds and all(getattr(student, key, None) == value for key, value in options):
             return name
     return kind.removesuffix("Regressor").removesuffix("Classifier").lower()
 
