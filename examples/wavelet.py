@@ -2,8 +2,8 @@
 
 Run ``python examples/wavelet.py``: 200 heartbeats of ECG200 from the data folder (LIMBECK_DATA), a minute or two; where
 there is none, made-up ones. A small convolutional network is trained in the run, for columns called t0, t1, ... are a
-signal. Beside the adapted wavelet stand a tree on the coefficients of the wavelet that it starts from, and a tree on
-the signal. The report is written to ``runs/wavelet/report.html``.
+signal. Beside the adapted wavelet stand its controls: the same model on the wavelet as it was at the start, a tree on
+those coefficients, and a tree on the signal. The report is written to ``runs/wavelet/report.html``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import pandas as pd
 import limbeck
 from limbeck import datasets
 from limbeck.checks import Fidelity
-from limbeck.students import AdaptiveWaveletClassifier
 
 
 def heartbeats() -> tuple[pd.DataFrame, np.ndarray]:
@@ -36,15 +35,16 @@ def main() -> limbeck.Distillation:
         None,
         X,
         y,
-        students={"wavelet": AdaptiveWaveletClassifier("db5", level=4), "wavelet_tree": "wavelet_tree", "tree": "tree"},
+        students=["wavelet", "wavelet_fixed", "wavelet_tree", "tree"],
         checks=[Fidelity()],
-        n_queries=0,
+        n_queries=500,
         random_state=0,
     )
     print(result.table().to_string(index=False))
     model = result["wavelet"].readable
     print(f"\n{model.text()}\n")
-    print(f"the first coefficients of the first heartbeat: {model.coefficients(X.to_numpy()[:1])[0, :4].round(2)}")
+    values = model.term_values(X.to_numpy()[:1])[0]
+    print("of the first heartbeat:", ", ".join(f"{model.term_text(i)}: {v:.2f}" for i, v in enumerate(values)))
     folder = result.save("runs/wavelet")
     print(f"\nThe wavelet and where it looks, as a picture: {result.report(folder / 'report.html')}")
     return result

@@ -69,10 +69,10 @@ def distill(
         What is true. Needed where there is no teacher; else it only lets the report show accuracy on the truth.
     students : sequence of str or estimators, or mapping of names to them, optional
         Names (``"tree"``, ``"trepan"``, ``"optimal_tree"``, ``"soft_tree"``, ``"rules"``, ``"rule_set"``,
-        ``"formula"``, ``"network"``, ``"wavelet"``; ``"wavelet_tree"`` and ``"wavelet_formula"`` on the coefficients of
-        a fixed wavelet), or scikit-learn estimators with `readable_`; tree, formula and network where absent. One whose
-        ``fit`` takes an ``oracle`` asks the teacher by itself; one whose ``fit`` takes the ``teacher`` looks at its
-        slopes at the rows that it is given.
+        ``"formula"``, ``"network"``, ``"wavelet"``; on a wavelet that stays as it is ``"wavelet_fixed"``,
+        ``"wavelet_tree"``, ``"wavelet_formula"``), or scikit-learn estimators with `readable_`; tree, formula and
+        network where absent. One whose ``fit`` takes an ``oracle`` asks the teacher by itself; one whose ``fit`` takes
+        the ``teacher`` looks at its slopes at the rows that it is given.
     queries : query source, optional
         `limbeck.queries.Munge()` where absent.
     n_queries : int, optional

@@ -21,6 +21,7 @@ STUDENTS: dict[str, tuple[str, str]] = {
     "formula": ("FormulaRegressor", "FormulaClassifier"),
     "network": ("NetworkRegressor", "NetworkClassifier"),
     "wavelet": ("AdaptiveWaveletRegressor", "AdaptiveWaveletClassifier"),
+    "wavelet_fixed": ("AdaptiveWaveletRegressor", "AdaptiveWaveletClassifier"),
     "wavelet_tree": ("FixedWaveletRegressor", "FixedWaveletClassifier"),
     "wavelet_formula": ("FixedWaveletRegressor", "FixedWaveletClassifier"),
 }
@@ -31,10 +32,11 @@ DEFAULT_STUDENTS = ("tree", "formula", "network")
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "wavelet_fixed": {"max_steps": 0},
     "wavelet_tree": {"student": "tree"},
     "wavelet_formula": {"student": "formula"},
 }
-"""Options of families that are named: what is fitted to the coefficients of a fixed wavelet."""
+"""Options of families that are named: the controls of an adaptive wavelet, whose wavelet stays as it is."""
 
 FOR_TABLES: dict[str, dict[str, Any]] = {"soft_tree": {"max_depth": 4, "l1": 3e-4}}
 """Options of families that are named, where the rows are no images: a tree of filters that a person can still read."""
@@ -81,7 +83,7 @@ def _seeded(student: Any, seed: int) -> Any:
 def _own_name(student: Any) -> str:
     """The name under which this estimator goes."""
     kind = type(student).__name__
-    for name, kinds in STUDENTS.items():
+    for name, kinds in sorted(STUDENTS.items(), key=lambda entry: entry[0] not in OPTIONS):
         options = OPTIONS.get(name, {}).items()
         if kind in kinds and all(getattr(student, key, None) == value for key, value in options):
             return name

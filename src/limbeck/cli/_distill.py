@@ -37,7 +37,7 @@ def distill(
         str,
         typer.Option(
             help="Which, with commas: tree, trepan, optimal_tree, soft_tree, rules, rule_set, formula, network, "
-            "wavelet, wavelet_tree, wavelet_formula (these two on the coefficients of a fixed wavelet)."
+            "wavelet; on a wavelet that stays as it is: wavelet_fixed, wavelet_tree, wavelet_formula."
         ),
     ] = "tree,formula,network",
     out: Out = Path("runs/latest"),
