@@ -278,9 +278,15 @@ def times_of(cells: dict[str, list[dict[str, Any]]]) -> list[str]:
     columns = [f"{many:,.1f} ({one:,.0f})"]
     for form in ("NumPy", "C"):
         many, one = (faster(cells, form, which) for which in ("faster_10000", "faster_1"))
-        columns.append(f"{many:,.0f}x ({one:,.0f}x)" if many == many else "not exported: too long")
+        columns.append(f"{many:,.0f}x ({one:,.0f}x)" if many == many else note(cells, form))
     columns += [f"{mean([step[key] for step in cells['step']]):.1f}" for key in ("without", "with", "ratio")]
     return [*columns, *(f"{mean([each['seconds'] for each in cells[arm]]):.0f}" for arm in (ADAPTED, ATTRIBUTED))]
+
+
+def note(cells: dict[str, list[dict[str, Any]]], form: str) -> str:
+    """Why a form was not timed."""
+    entries = [one for bill in cells["bill"] for one in bill["entries"] if one["form"].startswith(form)]
+    return str(entries[0]["note"]) if entries else "-"
 
 
 def verdicts(every: Found, seeds: int) -> list[str]:
@@ -312,8 +318,8 @@ def verdicts(every: Found, seeds: int) -> list[str]:
         both = [[faster(cells, form, which) for which in ("faster_10000", "faster_1")] for cells in timed.values()]
         own, alone = ([pair[i] for pair in both if pair[0] == pair[0]] for i in (0, 1))
         if own:
-            text = f"{form}, {len(own)} of {len(timed)} sets: {min(own):,.0f} to {max(own):,.0f} times faster than the teacher among 10,000 rows, "
-            text += f"{min(alone):,.0f} to {max(alone):,.0f} for a row alone"
+            text = f"{form}, {len(own)} of {len(timed)} sets: {min(own):,.0f} to {max(own):,.0f} times faster than the "
+            text += f"teacher among 10,000 rows, {min(alone):,.0f} to {max(alone):,.0f} for a row alone"
             lines.append(line(min(own) >= FASTER, text, f"{FASTER}x on each"))
     ratios = {name: mean([step["ratio"] for step in cells["step"]]) for name, cells in timed.items() if cells["step"]}
     if ratios:
