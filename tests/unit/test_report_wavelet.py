@@ -132,7 +132,7 @@ def test_examples_are_the_rows_that_the_teacher_is_surest_of() -> None:
     said = [example["name"] for example in values_of(wavelet())["examples"]]
     for c, name in enumerate(("down", "up")):
         i = int(teacher[:, c].argmax())
-        assert said[c] == f"held-out row {i + 1}: the teacher says {name} ({teacher[i, c]:.0%})"
+        assert said[c] == f"held-out row {i + 1}: to the teacher {teacher[i, c]:.0%} {name}"
     values = values_of(wavelet(("y",)))
     assert "the least answer" in values["examples"][0]["name"]
     assert "the greatest answer" in values["examples"][1]["name"]

@@ -174,7 +174,7 @@ def _examples(model: WaveletReadable, arrays: Mapping[str, np.ndarray]) -> list[
     out = []
     for c in range(min(teacher.shape[1], MAX_EXAMPLES)):
         i = int(np.argmax(teacher[:, c]))
-        words = f"held-out row {i + 1}: the teacher says {shortened(model.output_names[c], 40)} ({teacher[i, c]:.0%})"
+        words = f"held-out row {i + 1}: to the teacher {teacher[i, c]:.0%} {shortened(model.output_names[c], 40)}"
         out.append((f"k{c}", words, signals[i]))
     return out
 
