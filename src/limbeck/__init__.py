@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from limbeck._tradeoff import tradeoff
     from limbeck.checks import Finding
     from limbeck.students import (
+        AdaptiveWaveletClassifier,
+        AdaptiveWaveletRegressor,
+        FixedWaveletClassifier,
+        FixedWaveletRegressor,
         FormulaClassifier,
         FormulaRegressor,
         NetworkClassifier,
@@ -46,11 +50,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdaptiveWaveletClassifier": "students",
+    "AdaptiveWaveletRegressor": "students",
     "BlockResult": "_block_result",
     "Candidate": "_result",
     "Distillation": "_result",
     "Explanation": "_explanation",
     "Finding": "checks",
+    "FixedWaveletClassifier": "students",
+    "FixedWaveletRegressor": "students",
     "FormulaClassifier": "students",
     "FormulaRegressor": "students",
     "ModulesResult": "_modules_result",
@@ -96,11 +104,15 @@ _ROOMS = (
 )
 
 __all__ = [
+    "AdaptiveWaveletClassifier",
+    "AdaptiveWaveletRegressor",
     "BlockResult",
     "Candidate",
     "Distillation",
     "Explanation",
     "Finding",
+    "FixedWaveletClassifier",
+    "FixedWaveletRegressor",
     "FormulaClassifier",
     "FormulaRegressor",
     "ModulesResult",

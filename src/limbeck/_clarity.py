@@ -40,6 +40,7 @@ SIZES: dict[str, tuple[tuple[str, ...], str]] = {
     "rule_list": (("rules",), "rules"),
     "rule_set": (("rules", "terms"), "terms"),
     "network": (("n_parameters",), "weights"),
+    "wavelet": (("terms", "levels"), "coefficients"),
 }
 """By family: what is counted together, and the unit; all others are counted in symbols."""
 

@@ -51,6 +51,7 @@ def distill(
     budget_s: float | None = None,
     bill: bool = False,
     smooth: str | None = None,
+    network: str | None = None,
     random_state: RandomState = None,
     n_jobs: int | None = None,
     progress: Progress = False,
@@ -68,8 +69,10 @@ def distill(
         What is true. Needed where there is no teacher; else it only lets the report show accuracy on the truth.
     students : sequence of str or estimators, or mapping of names to them, optional
         Names (``"tree"``, ``"trepan"``, ``"optimal_tree"``, ``"soft_tree"``, ``"rules"``, ``"rule_set"``,
-        ``"formula"``, ``"network"``), or scikit-learn estimators with `readable_`; tree, formula and network where
-        absent. One whose ``fit`` takes an ``oracle`` asks the teacher by itself.
+        ``"formula"``, ``"network"``, ``"wavelet"``; on a wavelet that stays as it is ``"wavelet_fixed"``,
+        ``"wavelet_tree"``, ``"wavelet_formula"``), or scikit-learn estimators with `readable_`; tree, formula and
+        network where absent. One whose ``fit`` takes an ``oracle`` asks the teacher by itself; one whose ``fit`` takes
+        the ``teacher`` looks at its slopes at the rows that it is given.
     queries : query source, optional
         `limbeck.queries.Munge()` where absent.
     n_queries : int, optional
@@ -89,6 +92,9 @@ def distill(
     smooth : {"jacobian", "lipschitz"}, optional
         Where a default network is trained: with a penalty on its slope, whose strength is chosen by the network's loss
         on a fifth of the training rows (`limbeck.teachers.SmoothTeacher`). Not with a teacher: that is trained already.
+    network : {"dense", "convolutional"}, optional
+        Which network is trained where there is no teacher. Where absent: a convolutional one for signals - columns of
+        numbers that are called ``t0, t1, ...``, in order - and else a dense one.
     random_state : int, Generator or None
         The same seed gives the same answer, whatever `n_jobs`.
     n_jobs : int, optional
@@ -135,6 +141,7 @@ def distill(
             checks=checks,
             random_state=random_state,
             report=report,
+            network=network,
         )
         if smooth is not None:
             record = {**record, "teacher": {"name": "the smooth network"}}

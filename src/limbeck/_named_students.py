@@ -9,7 +9,7 @@ from typing import Any
 from limbeck._core.errors import InputError, did_you_mean
 from limbeck._core.seeds import draw_seeds
 
-__all__ = ["DEFAULT_STUDENTS", "STUDENTS", "asks_by_itself", "named_students"]
+__all__ = ["DEFAULT_STUDENTS", "STUDENTS", "asks_by_itself", "named_students", "needs_teacher"]
 
 STUDENTS: dict[str, tuple[str, str]] = {
     "tree": ("TreeRegressor", "TreeClassifier"),
@@ -20,12 +20,23 @@ STUDENTS: dict[str, tuple[str, str]] = {
     "rule_set": ("RuleSetRegressor", "RuleSetClassifier"),
     "formula": ("FormulaRegressor", "FormulaClassifier"),
     "network": ("NetworkRegressor", "NetworkClassifier"),
+    "wavelet": ("AdaptiveWaveletRegressor", "AdaptiveWaveletClassifier"),
+    "wavelet_fixed": ("AdaptiveWaveletRegressor", "AdaptiveWaveletClassifier"),
+    "wavelet_tree": ("FixedWaveletRegressor", "FixedWaveletClassifier"),
+    "wavelet_formula": ("FixedWaveletRegressor", "FixedWaveletClassifier"),
 }
 """The families by name, and their estimators in regression and in classification."""
 
 DEFAULT_STUDENTS = ("tree", "formula", "network")
 """What is fitted unless told otherwise."""
 
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "wavelet_fixed": {"max_steps": 0},
+    "wavelet_tree": {"student": "tree"},
+    "wavelet_formula": {"student": "formula"},
+}
+"""Options of families that are named: the controls of an adaptive wavelet, whose wavelet stays as it is."""
 
 FOR_TABLES: dict[str, dict[str, Any]] = {"soft_tree": {"max_depth": 4, "l1": 3e-4}}
 """Options of families that are named, where the rows are no images: a tree of filters that a person can still read."""
@@ -41,7 +52,7 @@ def named_students(students: Any, is_classification: bool, seed: int, *, images:
         students = [students]
     named = dict(students) if isinstance(students, Mapping) else {}
     for student in () if named else students:
-        name = student if isinstance(student, str) else _own_name(type(student).__name__)
+        name = student if isinstance(student, str) else _own_name(student)
         named[name if name not in named else f"{name}_{len(named)}"] = student
     if not named:
         raise InputError("at least one student is required; got none")
@@ -50,7 +61,7 @@ def named_students(students: Any, is_classification: bool, seed: int, *, images:
         if isinstance(student, str):
             if student not in STUDENTS:
                 raise InputError(f"students are {sorted(STUDENTS)}; got {student!r}.{did_you_mean(student, STUDENTS)}")
-            options = {} if images else FOR_TABLES.get(student, {})
+            options = OPTIONS.get(student, {}) | ({} if images else FOR_TABLES.get(student, {}))
             student = getattr(family, STUDENTS[student][is_classification])(**options)
         out[name] = _seeded(student, own)
     return out
@@ -69,10 +80,12 @@ def _seeded(student: Any, seed: int) -> Any:
     return student
 
 
-def _own_name(kind: str) -> str:
-    """The name under which an estimator of this class goes."""
-    for name, kinds in STUDENTS.items():
-        if kind in kinds:
+def _own_name(student: Any) -> str:
+    """The name under which this estimator goes."""
+    kind = type(student).__name__
+    for name, kinds in sorted(STUDENTS.items(), key=lambda entry: entry[0] not in OPTIONS):
+        options = OPTIONS.get(name, {}).items()
+        if kind in kinds and all(getattr(student, key, None) == value for key, value in options):
             return name
     return kind.removesuffix("Regressor").removesuffix("Classifier").lower()
 
@@ -80,3 +93,8 @@ def _own_name(kind: str) -> str:
 def asks_by_itself(student: Any) -> bool:
     """True where the student's ``fit`` takes an ``oracle``: it asks the teacher while it is fitted."""
     return "oracle" in inspect.signature(student.fit).parameters
+
+
+def needs_teacher(student: Any) -> bool:
+    """True where the student's ``fit`` takes the ``teacher``: it looks at its slopes at the rows that it is given."""
+    return "teacher" in inspect.signature(student.fit).parameters

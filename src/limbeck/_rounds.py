@@ -5,9 +5,9 @@ Departures
 - The rows of the data weigh at least as much as all queries together (a tree of 32 leaves on Concrete gains about .01
   of fidelity by it).
 - A refit resamples the training rows, and draws and asks new queries, so that the whole distillation is repeated.
-- A student that asks by itself (its ``fit`` takes an ``oracle``) is fitted in this process, where the teacher is. The
-  held-out rows are not handed to it, and it can ask which rows are held out. Those that it asks about all the same are
-  counted and said in the record.
+- A student that asks by itself (its ``fit`` takes an ``oracle``), or that looks at the teacher's slopes (its ``fit``
+  takes the ``teacher``), is fitted in this process, where the teacher is. The held-out rows are not handed to it, and
+  it can ask which rows are held out. Those that it asks about all the same are counted and said in the record.
 
 Cost
 ----
@@ -17,7 +17,7 @@ The teacher is asked (training rows + queries) x (1 + refits) rows, and what stu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from limbeck._core.parallel import run_here, run_tasks
 from limbeck._core.progress import Report
 from limbeck._core.seeds import draw_seeds
 from limbeck._core.tables import Table
-from limbeck._named_students import asks_by_itself
+from limbeck._named_students import asks_by_itself, needs_teacher
 from limbeck._result import Alternative
 from limbeck._setting import Setting
 from limbeck.readable import Readable
@@ -114,17 +114,22 @@ def fit_all(
 ) -> Iterator[tuple[tuple[str, int], Any]]:
     """Every student in every round, the first round first: pairs of (name, round) and what came of it.
 
-    Students that ask by themselves are fitted here, once the first round of the others is done, which then go on in
-    their processes.
+    Students that ask by themselves, or look at the teacher, are fitted here, once the first round of the others is
+    done, which then go on in their processes.
     """
     asking = [name for name, student in setting.students.items() if asks_by_itself(student)]
-    others = [name for name in setting.students if name not in asking]
     oracles = {name: Oracle(setting.teacher, setting.held_out) for name in asking}
+    given: dict[str, dict[str, Any]] = {name: {"oracle": oracle} for name, oracle in oracles.items()}
+    given |= {n: {"teacher": setting.teacher} for n, student in setting.students.items() if needs_teacher(student)}
+    others = [name for name in setting.students if name not in given]
     total = len(rounds) * len(setting.students)
     report("fitting students", 0, total)
     try:
-        for done, pair in enumerate(_in_turn(setting, rounds, others, oracles, n_jobs), start=1):
+        for done, pair in enumerate(_in_turn(setting, rounds, others, given, n_jobs), start=1):
             report("fitting students", done, total)
+            (name, i), fitted = pair
+            said = getattr(getattr(fitted, "student", None), "notes_", ())
+            notes += [f"student {name!r}: {note}" for note in said if i == 0]
             yield pair
     finally:
         notes += [
@@ -135,13 +140,13 @@ def fit_all(
 
 
 def _in_turn(
-    setting: Setting, rounds: list[Round], others: list[str], oracles: dict[str, Oracle], n_jobs: int | None
+    setting: Setting, rounds: list[Round], others: list[str], given: dict[str, dict[str, Any]], n_jobs: int | None
 ) -> Iterator[tuple[tuple[str, int], Any]]:
     def here(keys: list[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], Any]]:
-        tasks = [(*_task(setting, rounds, *key), oracles[key[0]]) for key in keys]
+        tasks = [(*_task(setting, rounds, *key), given[key[0]]) for key in keys]
         yield from ((keys[position], result) for position, result in run_here(_fit, tasks))
 
-    asked = here([(name, i) for i in range(len(rounds)) for name in oracles])
+    asked = here([(name, i) for i in range(len(rounds)) for name in given])
     keys = [(name, i) for i in range(len(rounds)) for name in others]
     waited = set(keys[: len(others)])
     for position, result in run_tasks(_fit, [_task(setting, rounds, *key) for key in keys], n_jobs=n_jobs):
@@ -169,14 +174,14 @@ def _fit(
     weights: np.ndarray,
     classes: list[Any] | None,
     names: tuple[str, ...],
-    oracle: Callable[[Any], np.ndarray] | None = None,
+    given: dict[str, Any] | None = None,
 ) -> Fitted:
-    """One student, fitted and frozen; runs in a process of its own, where it needs no oracle."""
+    """One student, fitted and frozen; runs in a process of its own, where it needs nothing more (oracle, teacher)."""
     from sklearn.base import clone
     from threadpoolctl import threadpool_limits
 
     student = clone(student)
-    more: dict[str, Any] = {} if oracle is None else {"oracle": oracle}
+    more = given or {}
     start = time.perf_counter()
     with threadpool_limits(1):  # so that the sums, and with them the answer, are the same in any number of processes
         if classes is None:

@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from limbeck._core.errors import InputError, LimbeckError, TeacherError
+from limbeck._core.errors import InputError, LimbeckError, TeacherError, did_you_mean
 from limbeck._core.images import image_shape
 from limbeck._core.progress import Report
 from limbeck._core.seeds import RandomState, draw_seeds
+from limbeck._core.signals import is_signal
 from limbeck._core.tables import Rows, Table
 from limbeck._named_students import named_students
 from limbeck._truth import Truth, read_truth, split_target
@@ -23,9 +24,11 @@ from limbeck.queries import Munge
 from limbeck.teachers import Teacher, as_teacher
 from limbeck.teachers._estimator import is_unfitted
 
-__all__ = ["Check", "Setting", "prepare"]
+__all__ = ["NETWORKS", "Check", "Setting", "prepare"]
 
 MIN_ROWS = 20
+NETWORKS = {"dense": "the default network", "convolutional": "the convolutional network"}
+"""The networks that are trained where no teacher is given, and what a person calls them."""
 
 
 class Check(Protocol):
@@ -79,6 +82,7 @@ def prepare(
     checks: Sequence[Check] | None,
     random_state: RandomState,
     report: Report,
+    network: str | None = None,
 ) -> tuple[Setting, dict[str, Any]]:
     """The setting and the record of the run: rows read and held out, the teacher wrapped and verified."""
     X, y, target_names = split_target(X, y)
@@ -89,10 +93,11 @@ def prepare(
     truth = None if y is None else read_truth(y, len(table), task=task, classes=classes)
     train_index, held_index = split(len(table), holdout, truth, seeds["split"])
     train, held_out = table.take(train_index), table.take(held_index)
-    notes = _notes_on_teacher(teacher is None, y is not None)
-    named = {"name": "the default network"} if teacher is None else {}
-    if teacher is None:
-        teacher = _train_default(train, truth, train_index, seeds["teacher"], report)
+    network = _network(network, teacher, table)
+    notes = _notes_on_teacher(network, y is not None)
+    named = {} if network is None else {"name": NETWORKS[network]}
+    if network is not None:
+        teacher = _train_default(network, train, truth, train_index, seeds["teacher"], report)
     elif is_unfitted(teacher):
         teacher = _fitted(teacher, train, truth, train_index, seeds["teacher"], report)
         name = type(teacher).__name__
@@ -130,9 +135,25 @@ def _check_options(table: Table, holdout: float, n_queries: int | None) -> None:
         raise InputError(f"n_queries is a whole number of at least 0; got {n_queries!r}")
 
 
-def _notes_on_teacher(is_default: bool, has_truth: bool) -> list[str]:
-    if is_default:
-        return ["no teacher was given: a default network was trained on the training rows"]
+def _network(network: str | None, teacher: Any, table: Table) -> str | None:
+    """Which network is trained: the one that is asked for, or by the columns; None where a teacher is given."""
+    if network is not None and network not in NETWORKS:
+        known = " or ".join(map(repr, NETWORKS))
+        raise InputError(f"network must be {known}; got {network!r:.60}.{did_you_mean(str(network), NETWORKS)}")
+    if network is not None and teacher is not None:
+        raise InputError(
+            f"network={network!r} says which network is trained, but a teacher is given, or trained with a penalty. "
+            "Leave out one of the two"
+        )
+    if teacher is not None:
+        return None
+    return network or ("convolutional" if is_signal(table.schema) else "dense")
+
+
+def _notes_on_teacher(network: str | None, has_truth: bool) -> list[str]:
+    if network is not None:
+        kind = "default" if network == "dense" else network
+        return [f"no teacher was given: a {kind} network was trained on the training rows"]
     if has_truth:
         return ["if the teacher was trained on these rows, its accuracy on the truth is flattered; fidelity is not"]
     return []
@@ -158,14 +179,15 @@ def split(n: int, holdout: float, truth: Truth | None, seed: int) -> tuple[np.nd
     return np.sort(train), np.sort(held)
 
 
-def _train_default(train: Table, truth: Truth | None, index: np.ndarray, seed: int, report: Report) -> Any:
-    from limbeck.training import train_default
+def _train_default(
+    network: str, train: Table, truth: Truth | None, index: np.ndarray, seed: int, report: Report
+) -> Any:
+    from limbeck.training import train_convolutional, train_default
 
     if truth is None:
         raise InputError("a teacher or y is required: give a model, or the true values to train a default network on")
-    return train_default(
-        train, truth.values[index], truth.task, classes=truth.classes, random_state=seed, progress=report
-    )
+    fit = train_convolutional if network == "convolutional" else train_default
+    return fit(train, truth.values[index], truth.task, classes=truth.classes, random_state=seed, progress=report)
 
 
 def _fitted(estimator: Any, train: Table, truth: Truth | None, index: np.ndarray, seed: int, report: Report) -> Any:

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from limbeck._core.errors import InputError, MissingDependencyError
 from limbeck._core.tables import Column, Schema
 from limbeck.readable import (
+    CoefficientsReadable,
     Condition,
     Embedding,
     FormulaReadable,
     IsIn,
     Layer,
+    LevelTerm,
     LinearTerm,
     NetworkReadable,
     Node,
@@ -31,14 +33,18 @@ from limbeck.readable import (
     RuleSetReadable,
     SoftTreeReadable,
     TreeReadable,
+    WaveletReadable,
+    WaveletTerm,
     evaluate,
 )
+from limbeck.readable._coefficients import coefficient_schema
 from limbeck.readable._language import OPERATIONS, expression_from_json, expression_to_json
 from limbeck.readable._lowering import lowered, nodes
 from limbeck.readable._network import design_inputs
 from limbeck.readable._python import python_source
 from limbeck.readable._sql import sql_select
 from limbeck.readable._targets import EXPORTERS, FAMILY_EXPORTERS
+from limbeck.readable._wavelet_filters import blocks_of
 from reading_latex import evaluate_latex
 from running_exports import (
     RUNNERS,
@@ -208,6 +214,30 @@ def planted_soft_tree(schema, task, names, *, depth, seed, reading="path"):
     )
 
 
+def planted_wavelet(schema, task, names, link, *, seed, places=(), levels=(), **more):
+    rng = np.random.default_rng(seed)
+    width = 1 if link == "logistic" else len(names)
+
+    def weights():
+        return tuple(float(v) for v in 0.3 * rng.normal(size=width))
+
+    signal = tuple(j for j, column in enumerate(schema.columns) if not column.levels)
+    terms = tuple(WaveletTerm(block, place, weights()) for block, place in places)
+    beside = tuple(LevelTerm(column, code, weights()) for column, code in levels)
+    given = {"lowpass": DB2, "level": 2, "mode": "symmetric", "signal": signal, "held": ()} | more
+    return WaveletReadable(
+        schema, task, names, intercept=weights(), terms=terms, levels=beside, link=link, start="db2", **given
+    )
+
+
+def on_coefficients(schema, inner):
+    """A model of the coefficients of a signal; `inner` makes it for their columns."""
+    signal = tuple(j for j, column in enumerate(schema.columns) if not column.levels)
+    columns = coefficient_schema(schema, blocks_of((len(signal),), len(DB2), 2, "symmetric"))
+    model = inner(columns)
+    return CoefficientsReadable(schema, model.task, model.output_names, model, DB2, 2, "symmetric", signal)
+
+
 def every_operation():
     """Two expressions that together use every operation of the language, and are defined everywhere."""
     a, b, c, d, e, f, g, h = X
@@ -259,6 +289,7 @@ def of_positions():
     return X[3] * 10 + sp.Piecewise((1, sp.Le(X[3], 1)), (X[2] * X[5], True), evaluate=False) + X[1] ** 2
 
 
+DB2 = (-0.12940952255126037, 0.2241438680420134, 0.8365163037378079, 0.48296291314453416)
 WIDE = tuple(f"class {c}" for c in "abcde")
 READABLES = {
     "tree, regression": planted_tree(NUMBERS, "regression", ("prediction",), splits=24, seed=1),
@@ -297,6 +328,16 @@ READABLES = {
     "soft tree, averaged classes": planted_soft_tree(
         NUMBERS, "classification", WIDE[:3], depth=2, seed=5, reading="average"
     ),
+    "on coefficients, tree": on_coefficients(
+        MIXED, lambda s: planted_tree(s, "classification", WIDE[:3], splits=18, seed=1)
+    ),
+    "on coefficients, formula": on_coefficients(
+        NUMBERS,
+        lambda s: FormulaReadable(s, "classification", WIDE[:3], (X[0], X[1] * sp.sin(X[7]), -X[2]), "softmax"),
+    ),
+    "on coefficients, rule list": on_coefficients(
+        MIXED, lambda s: planted_list(s, "classification", WIDE, count=9, seed=2)
+    ),
     "rule list, regression": planted_list(NUMBERS, "regression", ("prediction",), count=12, seed=1),
     "rule list, mixed": planted_list(MIXED, "regression", ("up", "down", "age"), count=12, seed=2),
     "rule list, two classes": planted_list(MIXED, "classification", ("no", "yes"), count=9, seed=3),
@@ -311,6 +352,25 @@ READABLES = {
     ),
     "rule set, five classes": planted_set(MIXED, "classification", WIDE, "softmax", count=10, terms=(5,), seed=4),
     "rule set, no rules": planted_set(NUMBERS, "classification", WIDE, "softmax", count=0, terms=(), seed=5),
+    "wavelet, regression": planted_wavelet(
+        NUMBERS, "regression", ("up", "down"), "identity", seed=1, places=[(0, 1), (1, 0), (2, 3)]
+    ),
+    "wavelet, mixed": planted_wavelet(
+        MIXED, "regression", ("prediction",), "identity", seed=2, places=[(0, 0), (2, 1)], levels=[(1, 2), (3, 0)]
+    ),
+    "wavelet, two classes": planted_wavelet(
+        MIXED, "classification", ("no", "yes"), "logistic", seed=3, places=[(1, 0)], levels=[(2, 1)], held=((5, 2.5),)
+    ),
+    "wavelet, five classes": planted_wavelet(
+        NUMBERS, "classification", WIDE, "softmax", seed=4, places=[(0, 0), (2, 2)], mode="periodization"
+    ),
+    "wavelet, the largest": planted_wavelet(
+        NUMBERS, "classification", ("no", "yes"), "logistic", seed=5, places=[(1, 0), (1, 2)], features="largest"
+    ),
+    "wavelet, of an image": planted_wavelet(
+        NUMBERS, "regression", ("prediction",), "identity", seed=6, places=[(0, 0), (6, 1)], image=(2, 4, 1)
+    ),
+    "wavelet, no terms": planted_wavelet(NUMBERS, "classification", WIDE, "softmax", seed=7),
 }
 
 
@@ -387,6 +447,7 @@ def test_the_table_has_every_family_and_operation():
         "rule_list",
         "rule_set",
         "soft_tree",
+        "wavelet",
     }
     assert {target for target in EXPORTERS if target not in ("latex", "mathml", "sql")} <= set(RUNNERS)
     assert {family for family, _ in FAMILY_EXPORTERS} == {"network"}

@@ -23,6 +23,10 @@ from limbeck._core.tables import Table
 from limbeck.readable import evaluate, readable_from_dict
 
 SMALL: dict[str, dict[str, Any]] = {
+    "AdaptiveWaveletClassifier": {"wavelet": "db2", "level": 2, "l1": 0.01, "max_steps": 2, "max_coefficients": 3},
+    "AdaptiveWaveletRegressor": {"wavelet": "db2", "level": 2, "l1": 0.01, "max_steps": 2, "max_coefficients": 3},
+    "FixedWaveletClassifier": {"wavelet": "db2", "level": 2},
+    "FixedWaveletRegressor": {"wavelet": "db2", "level": 2},
     "FormulaClassifier": {"max_complexity": 20, "max_evaluations": 300},
     "FormulaRegressor": {"max_complexity": 20, "max_evaluations": 300},
     "NetworkClassifier": {"hidden_layer_sizes": (8,), "max_epochs": 20},

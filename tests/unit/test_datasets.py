@@ -63,6 +63,17 @@ def entry(**changes: Any) -> dict[str, Any]:
     return {"name": "odd", "file": "jobs.csv", "target": "age", "task": "regression", **changes}
 
 
+def test_a_set_goes_by_its_file_too(folder: Path) -> None:
+    (folder / "parts").mkdir()
+    (folder / "parts" / "odd.csv").write_text("age,pay\n20,1\n30,2\n")
+    odd = entry(file="parts/odd.csv")
+    write(folder, [odd, entry(name="other", file="parts/twice.csv"), entry(name="third", file="parts/twice.parquet")])
+    assert datasets.load("parts/odd").frame.equals(datasets.load("odd").frame)
+    for name in ("parts/twice", "parts/od", "odd.csv"):
+        with pytest.raises(InputError, match=f"no data set is named '{name}'"):
+            datasets.load(name)
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_sets(name: str) -> None:
     found = datasets.load(name)

@@ -17,6 +17,7 @@ NEEDS = {"adult.py": "adult"}
 SAYS = {
     "explain.py": ("RC005 pass", "the page:"),
     "modules.py": ("module 1 uses a, b and decides y0", "fidelity of the whole 0.99", "\nfaithful\n"),
+    "wavelet.py": ("wavelet_tree", "wavelet of 10 numbers, adapted from db5, 4 scales, on a signal of 96", "fidelity"),
 }
 
 

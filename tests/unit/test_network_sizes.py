@@ -17,7 +17,7 @@ from limbeck.queries import Munge, ask, stream
 from limbeck.readable import pack, unpack
 from limbeck.students import NetworkClassifier, NetworkRegressor
 from limbeck.students import _network_fit as fit_module
-from limbeck.students._network_fit import _smallest_as_good
+from limbeck.students._network_fit import smallest_as_good
 
 CITIES = np.array([f"city {c}" for c in range(20)], dtype=object)
 WORTH = np.random.default_rng(7).normal(size=20)
@@ -92,11 +92,11 @@ def test_the_smallest_width_within_one_paired_standard_error_is_taken() -> None:
     rng = np.random.default_rng(0)
     shared = rng.exponential(size=400)  # rows that are hard for every width: no reason to prefer one
     losses = [shared + 0.5, shared + rng.normal(0, 0.02, 400) + 0.0005, shared]
-    assert _smallest_as_good(losses) == 1
-    assert _smallest_as_good([losses[0], shared + 0.01, shared]) == 2
-    assert _smallest_as_good([shared, shared + 0.5]) == 0
-    assert _smallest_as_good([shared + 0.01, shared], variance=20.0) == 0
-    assert _smallest_as_good([shared + 0.01, shared], variance=5.0) == 1
+    assert smallest_as_good(losses) == 1
+    assert smallest_as_good([losses[0], shared + 0.01, shared]) == 2
+    assert smallest_as_good([shared, shared + 0.5]) == 0
+    assert smallest_as_good([shared + 0.01, shared], variance=20.0) == 0
+    assert smallest_as_good([shared + 0.01, shared], variance=5.0) == 1
 
 
 def test_a_width_is_found_by_validation() -> None:

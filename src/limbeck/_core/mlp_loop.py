@@ -1,4 +1,4 @@
-"""The training loop of `limbeck._core.mlp`: standardised rows in, the layers of the best epoch out.
+"""The training loop of `limbeck._core.mlp` and of other networks: standardised rows in, the best epoch out.
 
 AdamW, one cycle of the learning rate, early stopping, the best weights kept. This module imports torch, so it is itself
 imported only where a network is trained.
@@ -18,7 +18,7 @@ import torch
 
 from limbeck._core.progress import Report
 
-__all__ = ["MoreRows", "Part", "Penalised", "Plan", "Trained", "train"]
+__all__ = ["MoreRows", "Part", "Penalised", "Plan", "Trained", "train", "train_module"]
 
 DOING = "training a network"
 
@@ -99,8 +99,19 @@ def train(part: Part, held: Part, plan: Plan, more: MoreRows | None = None) -> T
     return Trained(layers, tuple(history), best_epoch, stopped, tables)
 
 
+def train_module(network: torch.nn.Module, part: Part, held: Part, plan: Plan) -> tuple[tuple[float, float], ...]:
+    """Any network, trained in place as `train` trains its own and left at its best epoch: both losses of every epoch.
+
+    Of the plan, what says how a network is made is not read.
+    """
+    with _one_thread():
+        rows, held_rows = _tensors(part, plan.dtype), _tensors(held, plan.dtype)
+        batches = _InMemory(rows, plan.batch_size, shuffle=plan.penalty is not None)
+        return tuple(_descend(network, batches, held_rows, plan, None, time.monotonic())[0])
+
+
 def _descend(
-    network: torch.nn.Sequential,
+    network: torch.nn.Module,
     batches: _InMemory | _Streamed,
     held: Tensors,
     plan: Plan,
@@ -139,7 +150,7 @@ def _descend(
 
 
 def _epochs(
-    network: torch.nn.Sequential, batches: _InMemory | _Streamed, plan: Plan, masks: _Masks | None
+    network: torch.nn.Module, batches: _InMemory | _Streamed, plan: Plan, masks: _Masks | None
 ) -> Iterator[float]:
     """Trains the network in place; after each epoch, its mean training loss."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, fused=True)

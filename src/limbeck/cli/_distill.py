@@ -36,7 +36,8 @@ def distill(
     students: Annotated[
         str,
         typer.Option(
-            help="Which, with commas: tree, trepan, optimal_tree, soft_tree, rules, rule_set, formula, network."
+            help="Which, with commas: tree, trepan, optimal_tree, soft_tree, rules, rule_set, formula, network, "
+            "wavelet; on a wavelet that stays as it is: wavelet_fixed, wavelet_tree, wavelet_formula."
         ),
     ] = "tree,formula,network",
     out: Out = Path("runs/latest"),
@@ -53,6 +54,13 @@ def distill(
     ] = False,
     smooth: Annotated[
         str | None, typer.Option(help="Train the network with a penalty on its slope: jacobian or lipschitz.")
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Which network is trained: dense or convolutional; by the columns where absent (t0, t1, ... are a "
+            "signal)."
+        ),
     ] = None,
     max_rows: MaxRows = None,
     task: Task = None,
@@ -83,6 +91,7 @@ def distill(
         budget_s=None if budget is None else seconds(budget),
         bill=bill,
         smooth=smooth,
+        network=network,
         random_state=seed,
         n_jobs=jobs,
         progress=not (quiet or as_json),

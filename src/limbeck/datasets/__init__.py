@@ -24,7 +24,8 @@ def load(name: str, *, missing: str = "keep") -> Dataset:
     Parameters
     ----------
     name : str
-        One of those that `available` lists. Built-in names go before those of a folder.
+        One of those that `available` lists, or its file without the ending (``signals/ucr_ecg200``). Built-in names go
+        before those of a folder.
     missing : {"keep", "drop", "level"}
         What becomes of missing values: see `mend_missing`.
 
@@ -79,8 +80,9 @@ def _from_folder(name: str) -> Dataset:
     known = list(_builtin.NAMES)
     for folder in folders:
         manifest = _folder.read_manifest(folder)
-        if name in manifest:
-            return _folder.load(folder, manifest[name])
+        found = manifest.get(name) or _folder.by_file(manifest, name)
+        if found is not None:
+            return _folder.load(folder, found)
         known += list(manifest)
     searched = f" and in {', '.join(str(folder) for folder in folders)}" if folders else ""
     raise InputError(

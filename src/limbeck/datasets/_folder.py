@@ -24,7 +24,7 @@ from limbeck.datasets._dataset import Dataset, read_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Entry", "folders", "load", "read_manifest"]
+__all__ = ["Entry", "by_file", "folders", "load", "read_manifest"]
 
 VARIABLE = "LIMBECK_DATA"
 MANIFEST = "MANIFEST.json"
@@ -124,6 +124,12 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
         raise InputError(f'{path} must be of the form {{"sets": [{{"name": ..., "file": ...}}, ...]}}')
     entries = [_entry(path, item) for item in sets]
     return {entry.name: entry for entry in entries}
+
+
+def by_file(manifest: dict[str, Entry], name: str) -> Entry | None:
+    """The entry whose file is `name` and an ending, where there is just one."""
+    found = [entry for entry in manifest.values() if name == entry.file.rpartition(".")[0]]
+    return found[0] if len(found) == 1 else None
 
 
 def load(folder: Path, entry: Entry) -> Dataset:

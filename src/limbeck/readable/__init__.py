@@ -1,5 +1,6 @@
 """The frozen things a person reads, and the one language they share."""
 
+from limbeck.readable._coefficients import CoefficientsReadable
 from limbeck.readable._formula import FormulaReadable, NotFiniteWarning
 from limbeck.readable._language import IsIn, Program, count_symbols, evaluate
 from limbeck.readable._network import Embedding, Layer, NetworkReadable
@@ -10,14 +11,17 @@ from limbeck.readable._rule_set import LinearTerm, RuleSetReadable
 from limbeck.readable._rules import RuleListReadable
 from limbeck.readable._soft_tree import Decision, Reading, SoftTreeReadable
 from limbeck.readable._tree import Node, TreeReadable
+from limbeck.readable._wavelet import LevelTerm, WaveletReadable, WaveletTerm
 
 __all__ = [
+    "CoefficientsReadable",
     "Condition",
     "Decision",
     "Embedding",
     "FormulaReadable",
     "IsIn",
     "Layer",
+    "LevelTerm",
     "LinearTerm",
     "NetworkReadable",
     "Node",
@@ -30,6 +34,8 @@ __all__ = [
     "RuleSetReadable",
     "SoftTreeReadable",
     "TreeReadable",
+    "WaveletReadable",
+    "WaveletTerm",
     "count_symbols",
     "evaluate",
     "pack",

@@ -246,8 +246,8 @@ def link_probabilities(scores: np.ndarray, link: Link) -> np.ndarray:
         return weights / weights.sum(axis=1, keepdims=True)
 
 
-def logistic_outputs(score: sp.Expr, *, inline: bool) -> Built:
-    """Steps and outputs of two classes from one score.
+def logistic_outputs(score: sp.Expr, *, inline: bool, steps: Steps = ()) -> Built:
+    """Steps and outputs of two classes from one score, after the given steps.
 
     Written inline as a person reads it; in steps, ``exp`` is taken of numbers that are not positive, so it can't
     overflow.
@@ -257,11 +257,11 @@ def logistic_outputs(score: sp.Expr, *, inline: bool) -> Built:
             _quotient(1, 1 + sp.exp(score, evaluate=False)),
             _quotient(1, 1 + sp.exp(-score, evaluate=False)),
         )
-    value, small = step_symbol(0), step_symbol(1)
+    value, small = step_symbol(len(steps)), step_symbol(len(steps) + 1)
     low, high = _quotient(small, 1 + small), _quotient(1, 1 + small)
     second = sp.Piecewise((high, value >= 0), (low, True), evaluate=False)
     first = sp.Piecewise((low, value >= 0), (high, True), evaluate=False)
-    return ((value, score), (small, sp.exp(-sp.Abs(value), evaluate=False))), (first, second)
+    return (*steps, (value, score), (small, sp.exp(-sp.Abs(value), evaluate=False))), (first, second)
 
 
 def softmax_outputs(scores: Sequence[sp.Expr], steps: Steps, *, inline: bool) -> Built:

@@ -58,6 +58,7 @@ class _Graph:
         self.initializers: list[Any] = []
         self.made: dict[Any, str] = {}
         self.rows: set[str] = set()  # the values that have a row for each row of the input
+        self.products: set[str] = set()  # the results of matrix products
 
     def fresh(self) -> str:
         """A value's name that no column has."""
@@ -84,6 +85,8 @@ class _Graph:
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], domain=domain, **attributes))
         if not self.rows.isdisjoint(inputs):
             self.rows.add(name)
+        if operator == "MatMul":
+            self.products.add(name)
         return self.made.setdefault(key, name)
 
 
@@ -162,10 +165,26 @@ class _OnnxPrinter(Printer):
     def _print_Mul(self, expr: sp.Mul) -> str:
         above = [factor for factor in expr.args if not (isinstance(factor, sp.Pow) and factor.args[1] == -1)]
         below = [factor.args[0] for factor in expr.args if factor not in above]
-        result = self.chain("Mul", [self._print(factor) for factor in above]) if above else self.graph.scalar(1.0)
+        result = self.graph.scalar(1.0)
+        for i, factor in enumerate(above):
+            name = self._print(factor)
+            result = self._product(result, name) if i else name
         for divisor in below:
-            result = self.graph.node("Div", result, self._print(divisor))
+            name = self._print(divisor)
+            if result in self.graph.products and is_number(divisor) and number_of(divisor) != 0:
+                result = self._product(result, self.graph.scalar(1.0 / number_of(divisor)))
+            else:
+                result = self.graph.node("Div", result, name)
         return result
+
+    def _product(self, one: str, other: str) -> str:
+        """Their product. A matrix product is scaled by another: onnxruntime would fuse a factor in single precision."""
+        products = self.graph.products
+        if one in products and other not in self.graph.rows:
+            return self.graph.node("MatMul", one, other)
+        if other in products and one not in self.graph.rows:
+            return self.graph.node("MatMul", other, one)
+        return self.graph.node("Mul", one, other)
 
     def _print_Pow(self, expr: sp.Pow) -> str:
         base, exponent = expr.args

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from limbeck.readable import (
+    CoefficientsReadable,
     FormulaReadable,
     NetworkReadable,
     Readable,
@@ -21,6 +22,7 @@ from limbeck.readable import (
     RuleSetReadable,
     SoftTreeReadable,
     TreeReadable,
+    WaveletReadable,
 )
 from limbeck.report._students import Alternative, StudentView
 from limbeck.report._typeset import formula_lines
@@ -140,4 +142,9 @@ def _in_short(readable: Readable) -> str:
     if isinstance(readable, RuleListReadable | RuleSetReadable):
         read = shortened(", ".join(readable.features_used[:6]), 200) or "no column"
         return f"{plural(len(readable.rules), 'rule')}, reads {read}"
+    if isinstance(readable, CoefficientsReadable):
+        return _in_short(readable.inner)
+    if isinstance(readable, WaveletReadable):
+        terms = ", ".join(readable.term_text(i) for i in range(min(len(readable.terms), MAX_RANGES)))
+        return shortened(f"{plural(len(readable.terms), 'coefficient')}: {terms}" if terms else "a constant", 600)
     return shortened(readable.text(), 600)

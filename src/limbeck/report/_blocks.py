@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jinja2
@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from limbeck._core.tables import Schema
 from limbeck.readable import (
+    CoefficientsReadable,
     FormulaReadable,
     NetworkReadable,
     Readable,
@@ -19,6 +20,7 @@ from limbeck.readable import (
     RuleSetReadable,
     SoftTreeReadable,
     TreeReadable,
+    WaveletReadable,
 )
 from limbeck.report._alternatives import alternatives_view, fitted_ranges
 from limbeck.report._answers_svg import confusion, scatter_svg
@@ -31,6 +33,7 @@ from limbeck.report._spans import most_used
 from limbeck.report._students import StudentView
 from limbeck.report._tree_svg import lay_out, tree_svg
 from limbeck.report._typeset import formula_lines, link_mathml
+from limbeck.report._wavelet_view import wavelet_values
 from limbeck.report._whatif import encoded_row
 from limbeck.report._words import interval_text, is_number, measure, number, plural, shortened
 
@@ -41,6 +44,7 @@ MAX_PLOTS = 6
 MAX_WORST_COLUMNS = 12
 MAX_WORST_ROWS = 10
 MAX_TEXT = 60_000
+MAX_COEFFICIENTS = 200
 
 
 @dataclass
@@ -87,12 +91,31 @@ class Blocks:
             values = rule_list_values(readable)
         elif isinstance(readable, RuleSetReadable):
             values = rule_set_values(readable)
+        elif isinstance(readable, WaveletReadable):
+            values = wavelet_values(student, readable, self.arrays)
+        elif isinstance(readable, CoefficientsReadable):
+            return self._on_coefficients(student, readable)
         else:
             values = {"kind": "text", "sentence": ""}
         return self._keep(self._drawn(student, values), f"the drawing of {student.name}")
 
     def _drawn(self, student: StudentView, values: dict[str, Any]) -> Markup:
         return self._render("drawing.html.j2", index=student.index, name=student.name, **values)
+
+    def _on_coefficients(self, student: StudentView, model: CoefficientsReadable) -> Markup:
+        """The model as it is drawn on a table, and what its coefficients are."""
+        count = len(model.inner.schema)
+        plain: list[dict[str, Any]] = [{} for _ in range(count)]
+        inner = replace(self, schema=model.inner.schema, ranges=plain, worst=[])
+        values = {
+            "coefficients": [
+                {"name": name, "text": place} for name, place in model.coefficient_texts()[:MAX_COEFFICIENTS]
+            ],
+            "wavelet": shortened(model.wavelet, 40),
+            "taps": len(model.lowpass),
+        }
+        drawn = inner.drawing(replace(student, readable=model.inner))
+        return drawn + self._keep(self._render("coefficients.html.j2", **values), f"the coefficients of {student.name}")
 
     def _soft_tree(self, student: StudentView, tree: SoftTreeReadable) -> Markup:
         """Its first levels, the place of its walk, and the readings where there is room for them."""
@@ -200,6 +223,9 @@ def facts(student: StudentView, d: int) -> list[str]:
     """What one wants to know of a student first."""
     readable = student.readable
     out = [student.label, f"{plural(student.complexity, 'symbol')} to read"]
+    if isinstance(readable, CoefficientsReadable):
+        out.append(f"reads {plural(len(readable.used), 'coefficient')}")
+        readable = readable.inner
     if isinstance(readable, TreeReadable):
         out.append(f"{plural(readable.n_leaves, 'leaf', 'leaves')}, at most {plural(readable.depth, 'question')} deep")
     if isinstance(readable, NetworkReadable):
@@ -208,7 +234,9 @@ def facts(student: StudentView, d: int) -> list[str]:
         out.append(f"{plural(readable.n_nodes, 'filter')}, {plural(readable.depth, 'decision')} a row")
     if isinstance(readable, RuleListReadable | RuleSetReadable):
         out.append(plural(len(readable.rules), "rule"))
-    out.append(f"reads {len(readable.columns_used)} of {plural(d, 'column')}")
+    if isinstance(readable, WaveletReadable):
+        out.append(f"{plural(len(readable.terms), 'coefficient')} of a wavelet of {plural(readable.level, 'scale')}")
+    out.append(f"reads {len(student.readable.columns_used)} of {plural(d, 'column')}")
     if is_number(student.seconds):
         out.append(f"found in {number(student.seconds, 3)} s")
     return out

@@ -24,7 +24,7 @@ from limbeck.report._explanation_values import Curves, ExplainedRow
 from limbeck.report._svg import element, place
 from limbeck.report._words import number, shortened
 
-__all__ = ["MAX_CHANNELS", "MAX_POINTS", "signal_svg", "steps_axis"]
+__all__ = ["MAX_CHANNELS", "MAX_POINTS", "signal_svg", "steps_axis", "thinned"]
 
 LEFT, RIGHT, TOP = 52.0, 12.0, 16.0
 MAX_CHANNELS, MAX_POINTS = 6, 1_200
@@ -91,7 +91,7 @@ def _curve(
         return top + tall - 10 - (value - low) / span * (tall - 20) if high > low else top + tall / 2
 
     half = (at(1) - at(0)) / 2
-    points = " ".join(f"{at(p) + half:.1f},{y(float(values[p])):.1f}" for p in _thinned(values))
+    points = " ".join(f"{at(p) + half:.1f},{y(float(values[p])):.1f}" for p in thinned(values))
     edges = [(high, 10.0), (low, tall - 10)] if high > low else [(low, tall / 2)]
     parts = [
         element("path", {"class": "frame-line", "d": f"M{place(LEFT)} {place(top + tall)}H{place(width - RIGHT)}"})
@@ -105,7 +105,7 @@ def _curve(
             element("polyline", {"class": "curve", "points": points})]  # fmt: skip
 
 
-def _thinned(values: np.ndarray) -> list[int]:
+def thinned(values: np.ndarray) -> list[int]:
     """The steps that are drawn: all, or of each stretch its lowest and its highest."""
     if len(values) <= MAX_POINTS:
         return list(range(len(values)))

@@ -18,7 +18,7 @@ from limbeck.report._words import measure, number, shortened
 
 __all__ = ["front_svg", "mark", "tone"]
 
-TONES = ("tree", "formula", "network", "soft_tree", "rule_list", "rule_set")
+TONES = ("tree", "formula", "network", "soft_tree", "rule_list", "rule_set", "wavelet")
 OWN_TONES = ("trepan", "optimal_tree")
 """Students of the family of trees that have a colour of their own, by their name."""
 
@@ -160,7 +160,7 @@ def tone(family: str, name: str = "") -> str:
 
 
 def mark(family: str, size: float = 8.0) -> Markup:
-    """The family's mark around the origin: triangles for trees, three lines for rules, a disc, a square, a rhombus."""
+    """The mark around the origin: triangles for trees, lines for rules, a wave, a disc, a square, a rhombus."""
     paths = {
         "tree": f"M0 {place(-1.2 * size)}L{place(1.15 * size)} {place(0.8 * size)}H{place(-1.15 * size)}Z",
         "soft_tree": f"M0 {place(1.2 * size)}L{place(1.15 * size)} {place(-0.8 * size)}H{place(-1.15 * size)}Z",
@@ -168,6 +168,8 @@ def mark(family: str, size: float = 8.0) -> Markup:
             f"M{place(-1.1 * size)} {place(y * size)}h{place(2.2 * size)}v{place(0.5 * size)}h{place(-2.2 * size)}Z"
             for y in (-1.05, -0.25, 0.55)
         ),
+        "wavelet": f"M{place(-1.5 * size)} 0l{place(0.8 * size)} {place(-1.5 * size)}l{place(1.4 * size)} "
+        f"{place(3.0 * size)}l{place(0.8 * size)} {place(-1.5 * size)}Z",
     }
     if family in paths:
         return element("path", {"class": "mark", "d": paths[family]})

@@ -26,6 +26,7 @@ from markupsafe import Markup
 from limbeck._core.errors import InputError
 from limbeck._core.storage import RunDocuments, read_run, write_file
 from limbeck._core.tables import Schema
+from limbeck.readable import WaveletReadable
 from limbeck.report._about import about_run, teacher_truth
 from limbeck.report._again import again_view
 from limbeck.report._bill_view import bill_view
@@ -51,7 +52,7 @@ from limbeck.report._words import (
 __all__ = ["MAX_BYTES", "render", "write_report"]
 
 BUDGETS = (2_600_000, 1_200_000, 300_000)
-STYLES = ("base.css", "pictures.css", "families.css", "whatif.css", "print.css")
+STYLES = ("base.css", "pictures.css", "families.css", "wavelet.css", "whatif.css", "print.css")
 SCRIPTS = ("theme.js", "core.js", "front.js", "tree.js", "soft_tree.js", "rules.js", "whatif.js", "exports.js")
 
 
@@ -142,7 +143,7 @@ class _Page:
         return clean(
             page.render(
                 about=about_run(self.documents, self.students),
-                policy=scripts.policy(pictures=any(walk.get("soft", {}).get("image") for walk in walks)),
+                policy=scripts.policy(pictures=_has_pictures(self.students, walks)),
                 css=Markup(style),  # noqa: S704 - shipped with the package
                 logo=logo(),
                 students=views,
@@ -251,6 +252,12 @@ class _Page:
         start = "It starts in the middle of the data"
         start += ", or from a held-out row." if data["rows"] else "; no held-out rows are stored in this page."
         return {"ready": True, "rows": bool(data["rows"]), "start": start}
+
+
+def _has_pictures(students: Sequence[StudentView], walks: Sequence[dict[str, Any]]) -> bool:
+    """True where soft trees or wavelets are drawn as images."""
+    images = any(isinstance(s.readable, WaveletReadable) and s.readable.image for s in students)
+    return images or any(walk.get("soft", {}).get("image") for walk in walks)
 
 
 def _start(students: Sequence[StudentView]) -> int:

@@ -36,6 +36,8 @@ FAMILY_LABELS = {
     "soft_tree": "soft tree",
     "rule_list": "rule list",
     "rule_set": "rule set",
+    "wavelet": "wavelet",
+    "coefficients": "on a fixed wavelet",
 }
 """Families in words; any other family is called by its own name."""
 

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from limbeck.students._adaptive_wavelet import AdaptiveWaveletClassifier, AdaptiveWaveletRegressor
+    from limbeck.students._fixed_wavelet import FixedWaveletClassifier, FixedWaveletRegressor
     from limbeck.students._formula import FormulaClassifier, FormulaRegressor
     from limbeck.students._network import NetworkClassifier, NetworkRegressor
     from limbeck.students._optimal_tree import OptimalTreeClassifier, OptimalTreeRegressor
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from limbeck.students._trepan import TrepanClassifier, TrepanRegressor
 
 __all__ = [
+    "AdaptiveWaveletClassifier",
+    "AdaptiveWaveletRegressor",
+    "FixedWaveletClassifier",
+    "FixedWaveletRegressor",
     "FormulaClassifier",
     "FormulaRegressor",
     "NetworkClassifier",
@@ -35,6 +41,10 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AdaptiveWaveletClassifier": "_adaptive_wavelet",
+    "AdaptiveWaveletRegressor": "_adaptive_wavelet",
+    "FixedWaveletClassifier": "_fixed_wavelet",
+    "FixedWaveletRegressor": "_fixed_wavelet",
     "FormulaClassifier": "_formula",
     "FormulaRegressor": "_formula",
     "NetworkClassifier": "_network",

@@ -41,7 +41,7 @@ from limbeck.students._fitting import TrainingRows
 from limbeck.students._members import Member
 from limbeck.students._network_precision import quantized, rounded
 
-__all__ = ["FittedNetwork", "Options", "fit_network"]
+__all__ = ["FittedNetwork", "Options", "fit_network", "smallest_as_good"]
 
 VALIDATION_ROWS = 200
 """From so many different rows on, a tenth of them is held out to stop by."""
@@ -244,7 +244,7 @@ def _search(
             found.append((readable, losses, trained.history))
     if not found:
         raise _too_small(options.max_bytes)
-    chosen = _smallest_as_good([losses for _, losses, _ in found], float(validation[1].var(axis=0).mean()))
+    chosen = smallest_as_good([losses for _, losses, _ in found], float(validation[1].var(axis=0).mean()))
     front = tuple(
         Member(readable, readable.complexity, -float(np.sqrt(losses.mean()))) for readable, losses, _ in found
     )
@@ -257,7 +257,7 @@ def _named(report: Report | None, width: int) -> Report | None:
     return lambda what, done, total: report(f"{what} of {DEPTH} x {width} units", done, total)
 
 
-def _smallest_as_good(losses: list[np.ndarray], variance: float = 0.0) -> int:
+def smallest_as_good(losses: list[np.ndarray], variance: float = 0.0) -> int:
     """The first of the lists, smallest network first, whose mean is as good as the least.
 
     That is, within one paired standard error of it, or above it by less than `TOLERANCE` of the answers' variance.

@@ -64,6 +64,7 @@ def estimator_source(model: Any, *, task: Task | None = None, names: tuple[str, 
         size=lambda: dumped_size(model),
         call=call,
         one_thread=lambda: one_job(model),
+        module=getattr(model, "module_on_rows", None),
     )
 
 

@@ -144,6 +144,7 @@ def exported_source(path: Path, *, prepared: bool = False) -> Source:
         form="torch (.pt2)",
         size=lambda: file_size(path),
         call=call,
+        module=None if prepared or inputs[0].batch is not None else lambda: network,
     )
 
 

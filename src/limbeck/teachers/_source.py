@@ -66,6 +66,9 @@ class Source:
         From rows as `ask` takes them, a function of nothing: the library's own call alone, for measuring. None: `ask`.
     one_thread : function
         A context in which the model's library uses one thread where the model itself says how many it uses.
+    module : function or None
+        A torch module that gives values or scores for an encoded matrix of rows, for students that look at slopes; the
+        function may give None.
     """
 
     kind: str
@@ -83,6 +86,7 @@ class Source:
     size: Callable[[], tuple[int | None, str]] | None = None
     call: Callable[[Any], Callable[[], Any]] | None = None
     one_thread: Callable[[], AbstractContextManager[None]] = nullcontext
+    module: Callable[[], Any] | None = None
 
 
 def native_rows(X: Any) -> Any:

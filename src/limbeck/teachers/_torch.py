@@ -69,6 +69,7 @@ def torch_source(module: torch.nn.Module, *, prepared: bool = False) -> Source:
         form="torch",
         size=lambda: module_size(module),
         call=call,
+        module=None if prepared else lambda: module,
     )
 
 

@@ -1,4 +1,4 @@
-"""Training: the default network, for a person who has rows and a target but no model, and penalties for any loss."""
+"""Training: the default networks, for a person who has rows and a target but no model, and penalties for any loss."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from limbeck.training._convolutional import ConvolutionalClassifier, ConvolutionalRegressor, train_convolutional
     from limbeck.training._default_teacher import DefaultClassifier, DefaultRegressor, train_default
     from limbeck.training._enmeshment import add_enmeshment_gradient, enmeshment_loss
     from limbeck.training._explanation import explanation_penalty
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from limbeck.training._smoothness import Smoothness, smoothness
 
 __all__ = [
+    "ConvolutionalClassifier",
+    "ConvolutionalRegressor",
     "DefaultClassifier",
     "DefaultRegressor",
     "Smoothness",
@@ -23,10 +26,13 @@ __all__ = [
     "jacobian_penalty",
     "lipschitz_penalty",
     "smoothness",
+    "train_convolutional",
     "train_default",
 ]
 
 _HOMES = {
+    "ConvolutionalClassifier": "_convolutional",
+    "ConvolutionalRegressor": "_convolutional",
     "DefaultClassifier": "_default_teacher",
     "DefaultRegressor": "_default_teacher",
     "Smoothness": "_smoothness",
@@ -36,6 +42,7 @@ _HOMES = {
     "jacobian_penalty": "_jacobian",
     "lipschitz_penalty": "_lipschitz",
     "smoothness": "_smoothness",
+    "train_convolutional": "_convolutional",
     "train_default": "_default_teacher",
 }
 

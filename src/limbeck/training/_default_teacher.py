@@ -78,6 +78,20 @@ def log_scales(schema: Schema, Z: np.ndarray) -> tuple[float, ...]:
     return tuple(scales)
 
 
+def _logarithms(logs: Sequence[float]) -> torch.nn.Module:
+    """`one_hot_and_logs` of columns of numbers as a torch module."""
+    import torch
+
+    scales = torch.tensor(logs, dtype=torch.float64)
+
+    class Logarithms(torch.nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            logged = torch.log1p(z.clamp_min(0.0) / torch.where(scales > 0, scales, 1.0))
+            return torch.where(scales > 0, logged, z)
+
+    return Logarithms()
+
+
 @dataclass(frozen=True)
 class _DefaultTeacher:
     """A trained default network: plain numbers, no torch.
@@ -140,6 +154,14 @@ class _DefaultTeacher:
             layers += [linear, acts[self.network.activation]()]
         return torch.nn.Sequential(*layers[:-1]).eval()
 
+    def module_on_rows(self) -> torch.nn.Module | None:
+        """The same network as a torch module on the rows as they are; None where they have nominal columns."""
+        import torch
+
+        if not self.schema.all_numbers:
+            return None
+        return torch.nn.Sequential(_logarithms(self.logs), self.module()).eval()
+
     def to_dict(self) -> dict[str, Any]:
         """The whole teacher as JSON types, every number exact."""
         return {
@@ -178,7 +200,7 @@ class DefaultClassifier(_DefaultTeacher):
     @property
     def classes_(self) -> np.ndarray:
         """The classes, in the order of the probabilities."""
-        return _as_labels(self.classes)
+        return as_labels(self.classes)
 
     def predict_proba(self, X: Rows) -> np.ndarray:
         """The probability of each class ``(n, k)``."""
@@ -218,7 +240,7 @@ def _read_parts(data: dict[str, Any], task: Task) -> tuple[Schema, tuple[float, 
     return schema, logs, network
 
 
-def _as_labels(classes: Sequence[Any]) -> np.ndarray:
+def as_labels(classes: Sequence[Any]) -> np.ndarray:
     labels = np.array(classes)
     return labels if labels.dtype.kind in "iub" else np.array(classes, dtype=object)
 
@@ -267,6 +289,19 @@ def train_default(
     (3, 2)
     """
     table = Table.read(table)
+    task, labels, numbers = read_supervised(table, y, task, classes)
+    logs = log_scales(table.schema, table.values)
+    seed = draw_seeds(random_state, 1)[0]
+    network = fit_network(one_hot_and_logs(table.schema, table.values, logs), numbers, task, seed, progress=progress)
+    if task == "regression":
+        return DefaultRegressor(table.schema, logs, network)
+    return DefaultClassifier(table.schema, logs, network, labels)
+
+
+def read_supervised(
+    table: Table, y: Any, task: Task | None, classes: Sequence[Any] | None
+) -> tuple[Task, tuple[Any, ...], np.ndarray]:
+    """The task, the labels, and what a network is fitted to ``(n, k)``, for the rows of a table; checked."""
     target = read_target(y)
     if len(target) != len(table):
         raise InputError(f"y must have one value for each of the {len(table)} rows; got shape {target.shape}")
@@ -275,13 +310,7 @@ def train_default(
     if task not in (None, "regression", "classification"):
         raise InputError(f"task must be 'regression', 'classification' or None; got {task!r:.80}")
     task = task or ("classification" if classes is not None else infer_task(target))
-    labels, numbers = read_targets(target, task, classes)
-    logs = log_scales(table.schema, table.values)
-    seed = draw_seeds(random_state, 1)[0]
-    network = fit_network(one_hot_and_logs(table.schema, table.values, logs), numbers, task, seed, progress=progress)
-    if task == "regression":
-        return DefaultRegressor(table.schema, logs, network)
-    return DefaultClassifier(table.schema, logs, network, labels)
+    return task, *read_targets(target, task, classes)
 
 
 def read_targets(y: np.ndarray, task: Task, classes: Sequence[Any] | None) -> tuple[tuple[Any, ...], np.ndarray]:
