@@ -38,7 +38,7 @@ def concrete() -> tuple[np.ndarray, np.ndarray]:
     return rows[:, :-1], rows[:, -1]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_concrete_is_learnt(seed: int, concrete: tuple[np.ndarray, np.ndarray]) -> None:
     X, y = concrete
     order = np.random.default_rng(seed).permutation(len(X))
