@@ -211,7 +211,7 @@ def test_at_the_same_number_of_leaves_it_is_as_faithful_as_scikit_learn(load: An
 
 @pytest.fixture(scope="module")
 def concrete() -> list[tuple[pd.DataFrame, np.ndarray, pd.DataFrame, np.ndarray]]:
-    """For three seeds: rows and queries with a network's answers, and held-out rows with its answers."""
+    """For two seeds: rows and queries with a network's answers, and held-out rows with its answers."""
     data = datasets.load("concrete")
     out = []
     for seed in range(2):
