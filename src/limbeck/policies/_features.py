@@ -28,14 +28,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limbeck._core.columns import Column
 from limbeck._core.errors import InputError, did_you_mean
-from limbeck._core.tables import Schema
 
 if TYPE_CHECKING:
     from limbeck.policies._environment import Environment
 
-__all__ = ["Features", "Terms", "change_columns", "features", "observed_rows", "row_schema", "standing"]
+__all__ = ["Features", "Terms", "change_columns", "features", "observed_rows", "standing"]
 
 MOST_COLUMNS = 40
 """With more columns there are no differences: their number would leave nothing to read, and little time to search."""
@@ -133,12 +131,6 @@ def change_columns(environment: Environment, changes: Sequence[Any]) -> tuple[in
     if len(set(found)) < len(found):
         raise InputError(f"changes must be different columns; got {[names[j] for j in found][:20]}")
     return tuple(found)
-
-
-def row_schema(environment: Environment, changes: Sequence[int] = ()) -> Schema:
-    """The columns of a row: the observation's, then ``change of x`` for each change."""
-    names = [*environment.columns, *(f"change of {environment.columns[j]}" for j in changes)]
-    return Schema(tuple(Column(name) for name in names))
 
 
 def observed_rows(observations: np.ndarray, changes: Sequence[int] = ()) -> np.ndarray:

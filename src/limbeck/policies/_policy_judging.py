@@ -1,0 +1,234 @@
+"""Students scored and judged by playing: the same fresh seeds for all of them, the teacher and a random policy.
+
+Source
+------
+Own; the checks are those of `_policy_checks`.
+
+Cost
+----
+``episodes`` episodes for each student, the teacher and the random policy; for each student on the front a third of them
+(at least ten) four times more: sticky, other starts, and two controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from limbeck._core.progress import Report
+from limbeck._core.seeds import draw_seeds
+from limbeck.checks import Finding
+from limbeck.policies import _policy_checks as checks
+from limbeck.policies._dagger import TeacherActs
+from limbeck.policies._episodes import play_episodes, play_many, score_of
+from limbeck.policies._features import standing
+from limbeck.policies._policy_checks import Baseline, Interchanged, RandomActs
+
+if TYPE_CHECKING:
+    from limbeck.policies._environment import Environment
+    from limbeck.policies._episodes import Episodes, Return
+    from limbeck.policies._policy import Policy
+
+__all__ = ["Bench", "Judged", "OtherStarts", "Setting", "judge_students", "set_bench"]
+
+MOST_STARTS = 20
+"""So many random actions at most before a student plays, in the check of other start states."""
+SHOWN = 20
+"""So many states where student and teacher differ are kept."""
+LEAST_EPISODES = 10
+
+
+@dataclass(frozen=True)
+class OtherStarts:
+    """A factory of environments that begin after some random actions, drawn by the episode's seed."""
+
+    make: Callable[[], Any]
+
+    def __call__(self) -> Any:
+        """The wrapped environment."""
+        import gymnasium
+
+        class Started(gymnasium.Wrapper):
+            def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+                observation, info = self.env.reset(seed=seed, options=options)
+                generator, space = np.random.default_rng(seed), self.env.action_space
+                for _ in range(int(generator.integers(1, MOST_STARTS + 1))):
+                    action = int(space.start + generator.integers(space.n))  # type: ignore[attr-defined]
+                    observation, _, ended, cut, info = self.env.step(action)
+                    if ended or cut:
+                        return self.env.reset(options=options)
+                return observation, info
+
+        return Started(self.make())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What students are judged in.
+
+    Attributes
+    ----------
+    environment : Environment
+    policy : Policy
+        The teacher.
+    changes : tuple of int
+    episodes : int
+        For each score.
+    seed : int
+        For the judging alone.
+    n_jobs : int or None
+    report : function
+    """
+
+    environment: Environment
+    policy: Policy
+    changes: tuple[int, ...]
+    episodes: int
+    seed: int
+    n_jobs: int | None
+    report: Report
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The seeds of the scores, and the teacher and the random policy on them."""
+
+    seeds: tuple[int, ...]
+    teacher: Return
+    random: Return
+    baseline: Baseline
+    other: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A student's score and findings, its return for each seed, and where it differs from the teacher."""
+
+    score: Return
+    findings: tuple[Finding, ...]
+    returns: tuple[float, ...]
+    differences: tuple[dict[str, Any], ...]
+    used: tuple[int, ...]
+
+
+def set_bench(setting: Setting) -> Bench:
+    """The teacher and the random policy on the seeds by which all students will be scored."""
+    drawing, other, bootstrap, *seeds = draw_seeds(setting.seed, 3 + setting.episodes)
+    teacher = _teacher_plays(setting, setting.environment, seeds)
+    random = play_episodes(setting.environment, RandomActs(_n_actions(setting), drawing), seeds)
+    baseline = Baseline(np.asarray(teacher.returns), np.asarray(random.returns), bootstrap)
+    return Bench(tuple(seeds), score_of(teacher), score_of(random), baseline, other)
+
+
+def _n_actions(setting: Setting) -> int:
+    return len(setting.environment.actions)
+
+
+def _teacher_plays(setting: Setting, environment: Environment, seeds: Sequence[int], sticky: float = 0.0) -> Episodes:
+    acts = TeacherActs(setting.policy, len(environment.columns))
+    return play_episodes(environment, acts, seeds, sticky=sticky)
+
+
+def judge_students(setting: Setting, bench: Bench, readables: Sequence[Any]) -> list[Judged]:
+    """The scores and findings of all students; those off the front of return against size have RC014 and RC015 only."""
+    setting.report("scored on fresh seeds", 0, len(readables))
+    acts = [readable.act for readable in readables]
+    played = play_many(
+        setting.environment, acts, list(bench.seeds), changes=setting.changes, record=True, n_jobs=setting.n_jobs
+    )
+    first = []
+    for i, (readable, episodes) in enumerate(zip(readables, played, strict=True)):
+        first.append(_scored(setting, bench, readable, episodes))
+        setting.report("scored on fresh seeds", i + 1, len(readables))
+    on_front = _front(first, [readable.complexity for readable in readables])
+    more = _tested(setting, bench, [(readables[i], first[i].used) for i in on_front])
+    for i, findings in zip(on_front, more, strict=True):
+        first[i] = replace(first[i], findings=(*first[i].findings, *findings))
+    return first
+
+
+def _front(found: list[Judged], sizes: list[int]) -> list[int]:
+    """The positions of the students of which no other is as small and plays as well, the smallest first."""
+    order = sorted(range(len(found)), key=lambda i: (sizes[i], -found[i].score.mean))
+    kept: list[int] = []
+    for i in order:
+        if not kept or found[i].score.mean > found[kept[-1]].score.mean:
+            kept.append(i)
+    return kept
+
+
+def _scored(setting: Setting, bench: Bench, readable: Any, episodes: Episodes) -> Judged:
+    """RC014, RC015, and the states where student and teacher differ most."""
+    names = setting.environment.actions
+    rows = standing(episodes, setting.changes)
+    seen = rows[:, : len(setting.environment.columns)]
+    theirs, weights = setting.policy.act(seen), setting.policy.weights(seen)
+    own = np.asarray(readable.act(rows))
+    episode = np.repeat(np.arange(len(episodes.observations)), [len(one) for one in episodes.observations])  # type: ignore[arg-type]
+    table = np.zeros((len(names), len(names)), dtype=int)
+    np.add.at(table, (theirs, own), 1)
+    returns = np.asarray(episodes.returns, dtype=float)
+    findings = (
+        checks.return_finding(returns, bench.baseline),
+        checks.agreement_finding(theirs == own, weights, episode, names, table, bench.baseline.seed),
+    )
+    differ = np.flatnonzero(theirs != own)
+    differ = differ[np.argsort(-weights[differ], kind="stable")][:SHOWN]
+    differences = tuple(
+        {
+            "observation": [float(v) for v in rows[i]],
+            "teacher": names[theirs[i]],
+            "student": names[own[i]],
+            "weight": float(weights[i]),
+        }
+        for i in differ
+    )
+    used = tuple(int(a) for a in np.unique(own))
+    return Judged(score_of(episodes), findings, tuple(returns.tolist()), differences, used)
+
+
+def _tested(setting: Setting, bench: Bench, students: list[tuple[Any, tuple[int, ...]]]) -> list[tuple[Finding, ...]]:
+    """RC016, RC017 and RC018 of the students on the front."""
+    n = max(LEAST_EPISODES, setting.episodes // 3)
+    drawing, *seeds = draw_seeds(bench.other, 1 + n)
+    n_actions, environment = _n_actions(setting), setting.environment
+    elsewhere = replace(environment, make=OtherStarts(environment.make))
+    step = list(bench.seeds[:n])
+    few = Baseline(bench.baseline.teacher[:n], bench.baseline.random[:n], bench.baseline.seed)
+    what = "checks that can fail"
+    setting.report(what, 0, 4)
+    acts = [readable.act for readable, _ in students]
+    sticky = _finding_of(setting, environment, acts, seeds, checks.sticky_finding, drawing, checks.STICKY)
+    setting.report(what, 1, 4)
+    starts = _finding_of(setting, elsewhere, acts, seeds, checks.starts_finding, drawing)
+    setting.report(what, 2, 4)
+    random = np.asarray(play_episodes(environment, RandomActs(n_actions, drawing), step).returns)
+    setting.report(what, 3, 4)
+    others = [Interchanged(act, used, n_actions) for act, (_, used) in zip(acts, students, strict=True)]
+    shuffled = play_many(environment, others, step, changes=setting.changes, n_jobs=setting.n_jobs)
+    setting.report(what, 4, 4)
+    controls = [
+        checks.controls_finding({"random": random, "interchanged actions": np.asarray(one.returns)}, few)
+        for one in shuffled
+    ]
+    return list(zip(sticky, starts, controls, strict=True))
+
+
+def _finding_of(
+    setting: Setting,
+    environment: Environment,
+    acts: list[Any],
+    seeds: list[int],
+    finding: Callable[[np.ndarray, Baseline], Finding],
+    drawing: int,
+    sticky: float = 0.0,
+) -> list[Finding]:
+    """A finding on the share of the lead that each student keeps under other conditions, the same for the teacher."""
+    teacher = _teacher_plays(setting, environment, seeds, sticky)
+    random = play_episodes(environment, RandomActs(_n_actions(setting), drawing), seeds)
+    baseline = Baseline(np.asarray(teacher.returns), np.asarray(random.returns), drawing)
+    played = play_many(environment, acts, seeds, changes=setting.changes, sticky=sticky, n_jobs=setting.n_jobs)
+    return [finding(np.asarray(one.returns), baseline) for one in played]
