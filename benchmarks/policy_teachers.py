@@ -236,7 +236,12 @@ def network_of(model: Any, recipe: Recipe, details: dict[str, Any]) -> Any:
     layers = [(m.weight.detach().clone(), m.bias.detach().clone()) for m in stack if isinstance(m, torch.nn.Linear)]
     shift, scale = (torch.as_tensor(v) for v in scaling(recipe))
     return PolicyNetwork(
-        layers, shift=shift, scale=scale, kind=kind, activation=recipe.activation, details={"env": recipe.env, **details}
+        layers,
+        shift=shift,
+        scale=scale,
+        kind=kind,
+        activation=recipe.activation,
+        details={"env": recipe.env, **details},
     )
 
 

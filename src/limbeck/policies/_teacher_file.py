@@ -95,7 +95,9 @@ def read_teacher(path: str | Path) -> PolicyNetwork:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, SafetensorError) as error:
-        raise InputError(f"a teacher must be a safetensors file of a policy; {str(path)!r} can't be read: {error}") from None
+        raise InputError(
+            f"a teacher must be a safetensors file of a policy; {str(path)!r} can't be read: {error}"
+        ) from None
     return _network(path, about, tensors)
 
 
