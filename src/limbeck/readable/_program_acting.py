@@ -115,7 +115,8 @@ class Acting:
         rows = self._checked(rows)
         held: dict[Comparison, np.ndarray] = {}
         for form, comparisons in self._forms:
-            values = form_values(form, rows)
+            with np.errstate(all="ignore"):
+                values = form_values(form, rows)
             if not np.isfinite(values).all():
                 self._refuse_not_finite(rows)
             for one in comparisons:
