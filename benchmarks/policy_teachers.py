@@ -1,7 +1,7 @@
 """Teachers for policies, trained in minutes on one core by stable-baselines3, each kept as a small safetensors file.
 
-Run ``python -m benchmarks.policy_teachers --env breakout --seed 0 --minutes 9 --out teachers`` or ``--all``. One thread.
-The file is written at every improvement; a run that is stopped keeps its best so far.
+Run ``python -m benchmarks.policy_teachers --env breakout --seed 0 --minutes 9 --out teachers`` or ``--all``. One
+thread. The file is written at every improvement; a run that is stopped keeps its best so far.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Source
 ------
-[towers2024gymnasium] (the interface of an environment).
+Towers2024 (the interface of an environment).
 
 Departures
 ----------
@@ -192,8 +192,8 @@ def _sizes(made: Any, name: str, gymnasium: Any) -> tuple[int, int]:
         )
     if not isinstance(done, gymnasium.spaces.Discrete) or int(done.start) != 0 or int(done.n) < 2:
         raise InputError(
-            f"the actions of an environment must be numbered from 0 (Discrete(n), n >= 2); {name} has {done}. Wrap it in "
-            "a gymnasium ActionWrapper that offers a few actions"
+            f"the actions of an environment must be numbered from 0 (Discrete(n), n >= 2); {name} has {done}. Wrap "
+            "it in a gymnasium ActionWrapper that offers a few actions"
         )
     return int(seen.shape[0]), int(done.n)
 

@@ -2,7 +2,7 @@
 
 Source
 ------
-[machado2018revisiting] (sticky actions). Student 1908 for the interval: mean +- t * s / sqrt(n), 95 %.
+Machado2018 (sticky actions). The interval is Student's: mean +- t * s / sqrt(n), 95 %.
 
 Departures
 ----------
@@ -20,6 +20,7 @@ The environment's own, and one call of the policy a step for all living episodes
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +77,7 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Return:
-    """The mean return with its 95 % interval (Student's t over episodes), the worst episode, and how many there were."""
+    """The mean return with its 95 % interval (Student's t over episodes), the worst, and how many there were."""
 
     mean: float
     low: float
@@ -332,7 +333,7 @@ def _parts(n_seeds: int, n_acts: int, n_jobs: int | None) -> list[slice]:
         jobs = effective_n_jobs(jobs)
     n = max(1, min(n_seeds, -(-jobs // max(n_acts, 1))))
     edges = [round(i * n_seeds / n) for i in range(n + 1)]
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def _play(

@@ -87,7 +87,8 @@ class _Proba:
         seen = np.asarray(self.model.classes_)
         if seen.dtype.kind not in "iub" or seen.min() < 0 or seen.max() >= self.n_actions:
             raise TeacherError(
-                f"the classes of {type(self.model).__name__} must be actions from 0 to {self.n_actions - 1}; got {seen[:8]}"
+                f"the classes of {type(self.model).__name__} must be actions from 0 to {self.n_actions - 1}; "
+                f"got {seen[:8]}"
             )
         scores = np.zeros((len(rows), self.n_actions))
         scores[:, seen.astype(np.int64)] = self.model.predict_proba(rows)

@@ -1,8 +1,16 @@
 """A small policy network as a safetensors file: weights, and beside them what they are and how they were made.
 
-Departures: none. Nothing is pickled: a file holds tensors and text.
-Checked: what is read answers exactly what was written (tests/unit/test_policies.py).
-Cost: milliseconds.
+Departures
+----------
+Nothing is pickled: a file holds tensors and text.
+
+Checked
+-------
+tests/unit/test_policies.py: what is read answers exactly what was written; damaged files are refused.
+
+Cost
+----
+Milliseconds.
 """
 
 from __future__ import annotations
