@@ -1,4 +1,4 @@
-"""Reality checks of a policy's student: it plays as well, acts as the teacher does, holds elsewhere, and could have failed.
+"""Reality checks of a policy's student: it plays as well, acts as its teacher, holds elsewhere, and could have failed.
 
 RC014 return against the teacher's on the same seeds; RC015 agreement on the student's own states; RC016 sticky actions;
 RC017 other seeds and start states; RC018 controls: a random policy and the student with its actions interchanged.

@@ -1,4 +1,4 @@
-"""Trees that choose an action: on columns and differences, or with oblique splits, the best one for each bound of leaves.
+"""Trees that choose an action: on columns and differences, or with oblique splits, the best for each bound of leaves.
 
 Source
 ------
