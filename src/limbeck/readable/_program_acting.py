@@ -142,7 +142,9 @@ class Acting:
     def _refuse_not_finite(self, rows: np.ndarray) -> None:
         for j in self.columns_used:
             if not np.isfinite(rows[:, j]).all():
-                raise InputError(f"every number must be finite; column {self.schema.names[j]!r:.80} has one that is not")
+                raise InputError(
+                    f"every number must be finite; column {self.schema.names[j]!r:.80} has one that is not"
+                )
 
     def _check_policy(self, actions: Iterable[int]) -> None:
         """Refuse columns, actions and changes that are not there."""

@@ -41,7 +41,7 @@ Policy: TypeAlias = ProgramPolicy | PolicyTree
 _OWN = ("observation", "previous", "act")
 """What the function itself names."""
 
-_PYTHON = '''
+_PYTHON = """
 
 def _number(observation, j):
     name = COLUMNS[j]
@@ -58,7 +58,7 @@ def _number(observation, j):
     if value - value != 0.0:
         raise ValueError(f"column {name!r} needs a finite number; got {value!r}")
     return value
-'''
+"""
 _JAVASCRIPT = """\
 function number(observation, j) {
   const listed = Array.isArray(observation) || ArrayBuffer.isView(observation);
@@ -243,9 +243,7 @@ def policy_javascript(policy: Policy) -> str:
     wording = _wording(policy, Style(names, number_text, " * ", " && ", chained=False))
     read = "number({}, {})".format
     now = partial(read, "observation")
-    rows = _reading(
-        policy, names, now, lambda j: f"previous === null ? 0 : {now(j)} - {read('previous', j)}"
-    )
+    rows = _reading(policy, names, now, lambda j: f"previous === null ? 0 : {now(j)} - {read('previous', j)}")
     observed = policy.schema.names[: policy.n_observed]
     body = [f"  const {name} = {text};\n" for name, text in rows]
     body += [f"  const {wording.definition(form)};\n" for form in wording.names]
