@@ -14,7 +14,7 @@ Departures
 - A batch is played by the students of all sizes, some episodes each: a small tree comes to states that a large one
   never sees.
 - The episodes of a batch are fresh for the students that play it, so they are the first round of the choice; the best
-  `KEPT` of each size then play on other seeds.
+  `KEPT` of each size then play on other seeds, fewer where the time is up.
 
 Checked
 -------
@@ -74,6 +74,10 @@ class States:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def after(self, n: int) -> States:
+        """All states but the first `n`."""
+        return States(self.rows[n:], self.actions[n:], self.weights[n:])
 
     def joined(self, more: Sequence[States]) -> States:
         """These states and those of `more`."""
@@ -214,7 +218,10 @@ def dagger(
             if iterations > 1:
                 states = states.joined(_played(environment, policy, fresh, batches[i + 1], changes))
         progress(f"{what}: fitted and played", iterations, iterations)
-        best = _chosen(environment, students, choosing, episodes, changes, n_jobs)
+        n_episodes = episodes if deadline is None or time.monotonic() < deadline else max(2, episodes // 3)
+        progress(f"{what}: chosen", 0, 1)
+        best = _chosen(environment, students, choosing, n_episodes, changes, n_jobs)
+        progress(f"{what}: chosen", 1, 1)
     except KeyboardInterrupt:
         complete, interrupted = False, True
         best = [_best_of([s for s in students if s.bound == bound]) for bound in sorted({s.bound for s in students})]

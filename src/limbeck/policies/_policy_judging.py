@@ -132,22 +132,39 @@ def _teacher_plays(setting: Setting, environment: Environment, seeds: Sequence[i
     return play_episodes(environment, acts, seeds, sticky=sticky)
 
 
-def judge_students(setting: Setting, bench: Bench, readables: Sequence[Any]) -> list[Judged]:
-    """The scores and findings of all students; those off the front of return against size have RC014 and RC015 only."""
-    setting.report("scored on fresh seeds", 0, len(readables))
-    acts = [readable.act for readable in readables]
-    played = play_many(
-        setting.environment, acts, list(bench.seeds), changes=setting.changes, record=True, n_jobs=setting.n_jobs
+def judge_students(setting: Setting, bench: Bench, readables: Sequence[Any]) -> tuple[list[Judged], bool]:
+    """The scores and findings of the students, and whether all is done; after Ctrl-C, those of then.
+
+    Those off the front of return against size have RC014 and RC015 only.
+    """
+    done: list[Judged] = []
+    try:
+        for i, readable in enumerate(readables):
+            setting.report("scored on fresh seeds", i, len(readables))
+            episodes = _many(setting, setting.environment, [readable.act], bench.seeds, record=True)[0]
+            done.append(_scored(setting, bench, readable, episodes))
+        setting.report("scored on fresh seeds", len(readables), len(readables))
+        on_front = _front(done, [readable.complexity for readable in readables])
+        for i, findings in zip(on_front, _tested(setting, bench, readables, done, on_front), strict=True):
+            done[i] = replace(done[i], findings=(*done[i].findings, *findings))
+    except KeyboardInterrupt:
+        return done, False
+    return done, True
+
+
+def _many(
+    setting: Setting,
+    environment: Environment,
+    acts: Sequence[Any],
+    seeds: Sequence[int],
+    *,
+    sticky: float = 0.0,
+    record: bool = False,
+) -> list[Episodes]:
+    """What each of these players plays from the seeds."""
+    return play_many(
+        environment, acts, seeds, changes=setting.changes, sticky=sticky, record=record, n_jobs=setting.n_jobs
     )
-    first = []
-    for i, (readable, episodes) in enumerate(zip(readables, played, strict=True)):
-        first.append(_scored(setting, bench, readable, episodes))
-        setting.report("scored on fresh seeds", i + 1, len(readables))
-    on_front = _front(first, [readable.complexity for readable in readables])
-    more = _tested(setting, bench, [(readables[i], first[i].used) for i in on_front])
-    for i, findings in zip(on_front, more, strict=True):
-        first[i] = replace(first[i], findings=(*first[i].findings, *findings))
-    return first
 
 
 def _front(found: list[Judged], sizes: list[int]) -> list[int]:
@@ -167,7 +184,7 @@ def _scored(setting: Setting, bench: Bench, readable: Any, episodes: Episodes) -
     seen = rows[:, : len(setting.environment.columns)]
     theirs, weights = setting.policy.act(seen), setting.policy.weights(seen)
     own = np.asarray(readable.act(rows))
-    episode = np.repeat(np.arange(len(episodes.observations)), [len(one) for one in episodes.observations])  # type: ignore[arg-type]
+    episode = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
     table = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(table, (theirs, own), 1)
     returns = np.asarray(episodes.returns, dtype=float)
@@ -190,34 +207,34 @@ def _scored(setting: Setting, bench: Bench, readable: Any, episodes: Episodes) -
     return Judged(score_of(episodes), findings, tuple(returns.tolist()), differences, used)
 
 
-def _tested(setting: Setting, bench: Bench, students: list[tuple[Any, tuple[int, ...]]]) -> list[tuple[Finding, ...]]:
+def _tested(
+    setting: Setting, bench: Bench, readables: Sequence[Any], done: list[Judged], on_front: list[int]
+) -> list[tuple[Finding, ...]]:
     """RC016, RC017 and RC018 of the students on the front."""
     n = max(LEAST_EPISODES, setting.episodes // 3)
     drawing, *seeds = draw_seeds(bench.other, 1 + n)
     n_actions, environment = _n_actions(setting), setting.environment
     elsewhere = replace(environment, make=OtherStarts(environment.make))
-    step = list(bench.seeds[:n])
-    few = Baseline(bench.baseline.teacher[:n], bench.baseline.random[:n], bench.baseline.seed)
+    acts = [readables[i].act for i in on_front]
+    interchanged = [Interchanged(act, done[i].used, n_actions) for act, i in zip(acts, on_front, strict=True)]
     what = "checks that can fail"
-    setting.report(what, 0, 4)
-    acts = [readable.act for readable, _ in students]
-    sticky = _finding_of(setting, environment, acts, seeds, checks.sticky_finding, drawing, checks.STICKY)
-    setting.report(what, 1, 4)
-    starts = _finding_of(setting, elsewhere, acts, seeds, checks.starts_finding, drawing)
-    setting.report(what, 2, 4)
+    setting.report(what, 0, 3)
+    sticky = _elsewhere(setting, environment, acts, seeds, checks.sticky_finding, drawing, checks.STICKY)
+    setting.report(what, 1, 3)
+    starts = _elsewhere(setting, elsewhere, acts, seeds, checks.starts_finding, drawing)
+    setting.report(what, 2, 3)
+    step = bench.seeds[: min(n, len(bench.seeds))]
+    few = Baseline(bench.baseline.teacher[: len(step)], bench.baseline.random[: len(step)], bench.baseline.seed)
     random = np.asarray(play_episodes(environment, RandomActs(n_actions, drawing), step).returns)
-    setting.report(what, 3, 4)
-    others = [Interchanged(act, used, n_actions) for act, (_, used) in zip(acts, students, strict=True)]
-    shuffled = play_many(environment, others, step, changes=setting.changes, n_jobs=setting.n_jobs)
-    setting.report(what, 4, 4)
     controls = [
         checks.controls_finding({"random": random, "interchanged actions": np.asarray(one.returns)}, few)
-        for one in shuffled
+        for one in _many(setting, environment, interchanged, step)
     ]
+    setting.report(what, 3, 3)
     return list(zip(sticky, starts, controls, strict=True))
 
 
-def _finding_of(
+def _elsewhere(
     setting: Setting,
     environment: Environment,
     acts: list[Any],
@@ -230,5 +247,6 @@ def _finding_of(
     teacher = _teacher_plays(setting, environment, seeds, sticky)
     random = play_episodes(environment, RandomActs(_n_actions(setting), drawing), seeds)
     baseline = Baseline(np.asarray(teacher.returns), np.asarray(random.returns), drawing)
-    played = play_many(environment, acts, seeds, changes=setting.changes, sticky=sticky, n_jobs=setting.n_jobs)
-    return [finding(np.asarray(one.returns), baseline) for one in played]
+    return [
+        finding(np.asarray(one.returns), baseline) for one in _many(setting, environment, acts, seeds, sticky=sticky)
+    ]

@@ -44,12 +44,12 @@ __all__ = ["BOUNDS", "fitted_trees", "oblique_forms"]
 
 BOUNDS = (2, 4, 8, 16, 32, 64)
 """The bounds of leaves."""
-MOST_ROWS = 20_000
+MOST_ROWS, MOST_OBLIQUE_ROWS = 20_000, 10_000
 GROWN = 4
 """The tree that is pruned has at most so many times the leaves of the largest bound."""
 NODES = 15
 """At so many nodes, those with the most to gain, oblique splits are looked for."""
-MOST_FORMS = 120
+MOST_FORMS = 60
 SPARSE = (2, 3, 4)
 """How many columns an oblique split may use."""
 STEPS, RIDGE = 8, 1e-3
@@ -92,14 +92,14 @@ def fitted_trees(
         With splits on linear forms of up to four columns.
     seed : int
     """
-    rows, actions, weights = _sampled(rows, actions, weights, seed)
-    n_actions = len(output_names)
-    material = _material(forms.values(rows), actions, weights, n_actions)
-    root = full_growth(material, np.arange(len(rows)), seed, leaves=GROWN * max(bounds))
+    most = MOST_OBLIQUE_ROWS if oblique else MOST_ROWS
+    rows, actions, weights = _sampled(rows, actions, weights, most, seed)
+    seen, n_actions = forms, len(output_names)
+    material, root = _grown(rows, actions, weights, forms, n_actions, max(bounds), seed)
     for _ in range(2 if oblique else 0):
-        forms = forms.with_forms(oblique_forms(rows, actions, weights, root, material, n_actions))
-        material = _material(forms.values(rows), actions, weights, n_actions)
-        root = full_growth(material, np.arange(len(rows)), seed, leaves=GROWN * max(bounds))
+        kept = [forms.terms[branch.column] for branch in _inner(pruned(material, root, max(bounds), 0.0, _cost))]
+        forms = seen.with_forms([*kept, *oblique_forms(rows, actions, weights, root, material, n_actions)])
+        material, root = _grown(rows, actions, weights, forms, n_actions, max(bounds), seed)
     found: dict[int, PolicyTree] = {}
     for bound in sorted(bounds):
         tree = _written(
@@ -111,14 +111,36 @@ def fitted_trees(
 
 
 def _sampled(
-    rows: np.ndarray, actions: np.ndarray, weights: np.ndarray, seed: int
+    rows: np.ndarray, actions: np.ndarray, weights: np.ndarray, most: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At most `MOST_ROWS` rows, without those of no weight."""
+    """At most so many rows, without those of no weight."""
     keep = np.flatnonzero(weights > 0) if np.any(weights > 0) else np.arange(len(rows))
-    if len(keep) > MOST_ROWS:
-        keep = np.sort(np.random.default_rng(seed).choice(keep, MOST_ROWS, replace=False))
+    if len(keep) > most:
+        keep = np.sort(np.random.default_rng(seed).choice(keep, most, replace=False))
     weights = weights[keep] if np.any(weights > 0) else np.ones(len(keep))
     return rows[keep], actions[keep], weights / weights.mean()
+
+
+def _grown(
+    rows: np.ndarray,
+    actions: np.ndarray,
+    weights: np.ndarray,
+    forms: Features,
+    n_actions: int,
+    bound: int,
+    seed: int,
+) -> tuple[Material, Branch]:
+    """A tree of more leaves than will be kept."""
+    material = _material(forms.values(rows), actions, weights, n_actions)
+    return material, full_growth(material, np.arange(len(rows)), seed, leaves=GROWN * bound)
+
+
+def _inner(root: Branch) -> list[Branch]:
+    """The nodes that are no leaves, each before those below it."""
+    nodes = [root]
+    for branch in nodes:
+        nodes += branch.children() or ()
+    return [branch for branch in nodes if branch.left is not None]
 
 
 def _material(values: np.ndarray, actions: np.ndarray, weights: np.ndarray, n_actions: int) -> Material:
@@ -155,10 +177,7 @@ def oblique_forms(
     rows: np.ndarray, actions: np.ndarray, weights: np.ndarray, root: Branch, material: Material, n_actions: int
 ) -> tuple[Terms, ...]:
     """Linear forms of two to four columns that tell actions apart at the nodes of a tree."""
-    nodes = [root]
-    for branch in nodes:
-        nodes += branch.children() or ()
-    inner = [branch for branch in nodes if branch.left is not None and len(branch.rows) >= LEAST_ROWS]
+    inner = [branch for branch in _inner(root) if len(branch.rows) >= LEAST_ROWS]
     inner.sort(key=lambda branch: -_cost(material, branch))
     found: dict[Terms, None] = {}
     for branch in inner[:NODES]:
