@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any
 
 import ale_py
 import gymnasium
 import numpy as np
 
+from limbeck._core.errors import MissingDependencyError
 from limbeck.policies._atari import MAX_FRAMES
 
 __all__ = ["RamGame"]
@@ -49,22 +51,31 @@ _LAYOUTS = {
 }
 
 
+def _rom(name: str) -> Path:
+    """The place of a game that ale-py ships."""
+    path = ale_py.roms.get_rom_path(name)
+    if path is None:
+        raise MissingDependencyError(
+            f"ale_py ships the game {name} since 0.10; install it with: pip install 'limbeck[atari]'"
+        )
+    return Path(path)
+
+
 class RamGame(gymnasium.Env[np.ndarray, int]):
     """An Atari game with positions as observations; see `ram_environment`."""
-
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 15}
 
     def __init__(
         self, game: str = "Breakout", *, frame_skip: int = 4, sticky: float = 0.25, render_mode: str | None = None
     ) -> None:
         layout = _LAYOUTS[game]
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": 60 // frame_skip}
         self.game, self.frame_skip, self.sticky, self.render_mode = game, frame_skip, sticky, render_mode
         self.observation_names = (*layout.positions, *layout.velocities)
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self._console = ale_py.ALEInterface()
         self._console.setInt("random_seed", 0)
         self._console.setFloat("repeat_action_probability", 0.0)  # done here: the console can't be seeded cheaply
-        self._console.loadROM(ale_py.roms.get_rom_path(layout.rom))
+        self._console.loadROM(_rom(layout.rom))
         self._console.reset_game()
         self._start = self._console.cloneSystemState()
         self._layout = layout
@@ -76,7 +87,7 @@ class RamGame(gymnasium.Env[np.ndarray, int]):
         self._held = ale_py.Action.NOOP
         low = [0.0] * len(names) + [-255.0] * len(self._moving)
         self.observation_space = gymnasium.spaces.Box(np.array(low, dtype=np.float64), 255.0, dtype=np.float64)
-        self.action_space = gymnasium.spaces.Discrete(len(self._pressed))
+        self.action_space: Any = gymnasium.spaces.Discrete(len(self._pressed))
 
     def get_action_meanings(self) -> list[str]:
         """What each action does: "stay", "right", "left"."""

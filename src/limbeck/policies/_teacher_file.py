@@ -33,6 +33,9 @@ _MARK = "limbeck_policy"
 class PolicyNetwork(torch.nn.Module):
     """Dense layers behind a fixed shift and scale of the inputs; a softmax at the end for action probabilities."""
 
+    shift: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(
         self,
         layers: list[tuple[torch.Tensor, torch.Tensor]],
