@@ -16,24 +16,27 @@ from pathlib import Path
 from limbeck._explanation import DOCUMENT, Explanation
 from limbeck._result import Distillation
 from limbeck._result import load as load_run
+from limbeck.policies._policy_distillation import DOCUMENT as POLICY
+from limbeck.policies._policy_distillation import PolicyDistillation
 
 __all__ = ["load"]
 
 
-def load(folder: str | Path) -> Distillation | Explanation:
-    """The distillation or the explanation that a folder holds, as `save` or the command line wrote it.
+def load(folder: str | Path) -> Distillation | Explanation | PolicyDistillation:
+    """The distillation, explanation or policies that a folder holds, as `save` or the command line wrote it.
 
     Nothing in the folder is run: it holds JSON and numbers, and expressions are read by a whitelist.
 
     Parameters
     ----------
     folder : path
-        With ``run.json`` (a `Distillation`), or with ``explanation.json`` (an `Explanation`).
+        With ``run.json`` (a `Distillation`), ``explanation.json`` (an `Explanation`) or ``policy.json`` (a
+        `PolicyDistillation`).
 
     Raises
     ------
     StorageError
-        Where the folder is neither, or is damaged.
+        Where the folder is none of these, or is damaged.
 
     Examples
     --------
@@ -44,6 +47,10 @@ def load(folder: str | Path) -> Distillation | Explanation:
     True
     """
     folder = Path(folder)
-    if (folder / DOCUMENT).is_file() and not (folder / "run.json").is_file():
+    if (folder / "run.json").is_file():
+        return load_run(folder)
+    if (folder / DOCUMENT).is_file():
         return Explanation.load(folder)
+    if (folder / POLICY).is_file():
+        return PolicyDistillation.load(folder)
     return load_run(folder)

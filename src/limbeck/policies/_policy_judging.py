@@ -193,7 +193,7 @@ def _scored(setting: Setting, bench: Bench, readable: Any, episodes: Episodes) -
         checks.agreement_finding(theirs == own, weights, episode, names, table, bench.baseline.seed),
     )
     differ = np.flatnonzero(theirs != own)
-    differ = differ[np.argsort(-weights[differ], kind="stable")][:SHOWN]
+    differ = differ[np.argsort(-weights[differ], kind="stable")]
     differences = tuple(
         {
             "observation": [float(v) for v in rows[i]],
@@ -201,10 +201,21 @@ def _scored(setting: Setting, bench: Bench, readable: Any, episodes: Episodes) -
             "student": names[own[i]],
             "weight": float(weights[i]),
         }
-        for i in differ
+        for i in _spread(differ, episode[differ])[:SHOWN]
     )
     used = tuple(int(a) for a in np.unique(own))
     return Judged(score_of(episodes), findings, tuple(returns.tolist()), differences, used)
+
+
+def _spread(states: np.ndarray, episode: np.ndarray) -> np.ndarray:
+    """At most two states of one episode, in their order: the states of a fall are much alike."""
+    seen: dict[int, int] = {}
+    kept = []
+    for state, one in zip(states, episode, strict=True):
+        seen[int(one)] = seen.get(int(one), 0) + 1
+        if seen[int(one)] <= 2:
+            kept.append(state)
+    return np.array(kept, dtype=np.int64)
 
 
 def _tested(
