@@ -33,10 +33,21 @@ import numpy as np
 
 from limbeck.policies._program_draft import Draft, Form, Line, form_matrix, round_between
 
-__all__ = ["Bands", "best_bands", "canonical", "candidate_forms", "candidate_lines", "column_scales", "gap_threshold"]
+__all__ = [
+    "Bands",
+    "best_bands",
+    "candidate_forms",
+    "candidate_lines",
+    "canonical",
+    "column_scales",
+    "form_pool",
+    "gap_threshold",
+]
 
 SMALL = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
-KEPT_FORMS = 300
+KEPT_FORMS = 300  # of each length, to be extended
+MOST_FORMS = 2_500
+ROUGH_STATES = 700  # enough to leave out bad forms
 CHUNK = 2_000_000  # form values at a time, so that memory stays small
 
 
@@ -120,7 +131,7 @@ def column_scales(rows: np.ndarray) -> np.ndarray:
     for j in np.flatnonzero(used):
         ratio = largest / spread[j]
         power = 10.0 ** math.floor(math.log10(ratio))
-        scales[j] = min((1.0, 2.0, 5.0, 10.0), key=lambda digit: abs(math.log(digit * power / ratio))) * power  # noqa: B023
+        scales[j] = min((1.0, 2.0, 5.0, 10.0), key=lambda digit: abs(math.log(digit * power / ratio))) * power
     return scales
 
 
@@ -158,9 +169,9 @@ def candidate_forms(rows: np.ndarray, gains: Sequence[np.ndarray], max_terms: in
             _add(stage, {j: 1.0})
         for n_terms in range(2, max_terms + 1):
             found.update(stage)
-            stage = _extended(_leading(list(stage.values()), rows, gains), columns, ruler, n_terms)
+            stage = _extended(_leading(list(stage.values()), rows, gains, KEPT_FORMS), columns, ruler, n_terms)
         found.update(stage)
-    return list(found.values())
+    return _leading(list(found.values()), rows, gains, MOST_FORMS)
 
 
 def _extended(
@@ -188,14 +199,16 @@ def _add(stage: dict[tuple[tuple[int, float], ...], Form], form: dict[int, float
     stage.setdefault(ratio, written)
 
 
-def _leading(forms: list[Form], rows: np.ndarray, gains: Sequence[np.ndarray]) -> list[Form]:
-    if len(forms) <= KEPT_FORMS:
+def _leading(forms: list[Form], rows: np.ndarray, gains: Sequence[np.ndarray], n_kept: int) -> list[Form]:
+    """The forms that win most, by each of the gains in turn, on the first states."""
+    if len(forms) <= n_kept:
         return forms
+    rows, gains = rows[:ROUGH_STATES], [gain[:ROUGH_STATES] for gain in gains]
     values = form_matrix(forms, rows.shape[1]) @ rows.T
     kept: dict[int, None] = {}
     for ranked in zip(*(np.argsort(-best_bands(values, gain).gain, kind="stable") for gain in gains), strict=True):
         kept.update(dict.fromkeys(int(i) for i in ranked))
-        if len(kept) >= KEPT_FORMS:
+        if len(kept) >= n_kept:
             break
     return [forms[i] for i in kept]
 
@@ -216,6 +229,19 @@ def candidate_lines(
         ranked.append([draft for i in order if (draft := _draft(forms[i], values[i], bands, int(i))) is not None])
     turns = [draft for turn in zip(*ranked, strict=False) for draft in turn]
     return _varied(turns, rows[: min(len(rows), 800)], n_kept, per_columns)
+
+
+def form_pool(forms: Sequence[Form], rows: np.ndarray, gains: Sequence[np.ndarray], n_each: int) -> list[Form]:
+    """The forms that tell most by each of several gains, as many of each length."""
+    matrix = form_matrix(forms, rows.shape[1])
+    values = matrix @ rows[:ROUGH_STATES].T
+    lengths = np.array([max(2, len(form)) for form in forms])
+    kept: dict[Form, None] = {}
+    for gain in gains:
+        order = np.argsort(-best_bands(values, gain[:ROUGH_STATES]).gain, kind="stable")
+        for length in np.unique(lengths):
+            kept.update(dict.fromkeys(forms[i] for i in order[lengths[order] == length][:n_each]))
+    return list(kept)
 
 
 def _draft(form: Form, values: np.ndarray, bands: Bands, i: int) -> Draft | None:

@@ -61,13 +61,23 @@ def _rounded(columns: np.ndarray, weights: np.ndarray) -> Form:
     return canonical({int(j): float(f"{weight / unit:.2g}") for j, weight in zip(columns, weights, strict=True)})
 
 
-def grown(draft: Draft, forms: Sequence[Form], rows: np.ndarray, gains: np.ndarray, n: int) -> list[tuple[float, Draft]]:
-    """Programs of one line more, with what they win on the states given, the best first; at most `n`, varied in columns."""
+def grown(
+    draft: Draft,
+    forms: Sequence[Form],
+    rows: np.ndarray,
+    gains: np.ndarray,
+    n: int,
+    places: Sequence[int] | None = None,
+) -> list[tuple[float, Draft]]:
+    """Programs of one line more (at `places`, or anywhere), with what they win on the states given, the best first.
+
+    At most `n`, varied in columns.
+    """
     matrix = form_matrix(forms, rows.shape[1])
     actions = draft(rows)
     found: list[tuple[float, Draft]] = []
     base = float(gains[np.arange(len(rows)), actions].sum())
-    for k in range(len(draft.lines) + 1):
+    for k in range(len(draft.lines) + 1) if places is None else sorted({k % (len(draft.lines) + 1) for k in places}):
         there = np.flatnonzero(draft.reaching(rows, k))
         if len(there) < LEAST_STATES:
             continue
@@ -119,7 +129,7 @@ def lists_from_data(
     beam = [(0.0, Draft((), int(action))) for action in np.argsort(-gains.sum(axis=0))[:2]]
     sizes: list[list[Draft]] = []
     for _ in range(max_lines):
-        longer = [pair for _, draft in beam for pair in grown(draft, forms, rows, gains, 3 * width)]
+        longer = [pair for _, draft in beam for pair in grown(draft, forms, rows, gains, 3 * width, places=(0, -1))]
         if not longer:
             break
         longer = list({pair[1]: pair for pair in sorted(longer, key=lambda pair: -pair[0])}.values())

@@ -55,11 +55,13 @@ class Neighbourhood:
     max_terms: int
     generator: np.random.Generator
 
-    def changed(self, draft: Draft, n: int) -> list[Draft]:
-        """Up to `n` other programs of as many lines, all different."""
+    def changed(self, draft: Draft, n: int, others: Sequence[Draft] = ()) -> list[Draft]:
+        """Up to `n` other programs of as many lines, all different; some take after one of the others too."""
         found: dict[Draft, None] = {}
         for _ in range(6 * n):
             candidate = draft
+            if others and self.generator.random() < 0.25:
+                candidate = self._mixed(draft, others[int(self.generator.integers(len(others)))])
             for _ in range(1 + (self.generator.random() < 0.4) + (self.generator.random() < 0.2)):
                 candidate = self._step(candidate)
             if candidate != draft:
@@ -67,6 +69,40 @@ class Neighbourhood:
             if len(found) == n:
                 break
         return list(found)
+
+    def _mixed(self, draft: Draft, other: Draft) -> Draft:
+        """Half way to the other where both are built alike, and else with one of its lines."""
+        if [_build(line) for line in draft.lines] == [_build(line) for line in other.lines]:
+            lines = tuple(self._between(a, b) for a, b in zip(draft.lines, other.lines, strict=True))
+            return replace(draft, lines=lines)
+        k, other_k = int(self.generator.integers(len(draft.lines))), int(self.generator.integers(len(other.lines)))
+        return draft.with_line(k, other.lines[other_k])
+
+    def _between(self, a: Line, b: Line) -> Line:
+        form = canonical({column: 0.5 * (v + w) for (column, v), (_, w) in zip(a.form, b.form, strict=True)})
+        if dict(form).keys() != dict(a.form).keys():
+            return a
+        values = self._values(form)
+        low, high = (
+            gap_threshold(values, 0.5 * (v + w)) if math.isfinite(v) else v
+            for v, w in ((a.low, b.low), (a.high, b.high))
+        )
+        return replace(a, form=form, low=min(low, high), high=max(low, high))
+
+    def _jitter(self, draft: Draft, k: int) -> Draft:
+        """All weights and thresholds of all lines move a little."""
+        size = float(self.generator.choice([0.05, 0.1, 0.2]))
+        for i, line in enumerate(draft.lines):
+            moved = {column: weight * math.exp(size * self.generator.normal()) for column, weight in line.form}
+            draft = self._with_form(draft, i, canonical(moved))
+            values = self._values(draft.lines[i].form)
+            step = size * float(values.std())
+            low, high = (
+                gap_threshold(values, bound + step * self.generator.normal(), 0.2 * size)
+                for bound in (draft.lines[i].low, draft.lines[i].high)
+            )
+            draft = draft.with_line(i, replace(draft.lines[i], low=min(low, high), high=max(low, high)))
+        return draft
 
     def shorter(self, draft: Draft) -> list[Draft]:
         """The programs with one line less."""
@@ -78,6 +114,7 @@ class Neighbourhood:
         steps: list[tuple[float, Callable[[Draft, int], Draft]]] = [
             (8.0, self._threshold),
             (4.0, self._weight),
+            (2.0, self._jitter),
             (1.5, self._more_terms),
             (1.0, self._fewer_terms),
             (1.0, self._other_column),
@@ -107,7 +144,9 @@ class Neighbourhood:
         both = math.isfinite(line.low) and math.isfinite(line.high)
         which = self.generator.choice(["low", "high", "both"]) if both else "both"
         low = line.low if which == "high" else self._moved(values, line.low) if math.isfinite(line.low) else line.low
-        high = line.high if which == "low" else self._moved(values, line.high) if math.isfinite(line.high) else line.high
+        high = (
+            line.high if which == "low" else self._moved(values, line.high) if math.isfinite(line.high) else line.high
+        )
         return draft.with_line(k, replace(line, low=min(low, high), high=max(low, high)))
 
     def _with_form(self, draft: Draft, k: int, form: Form) -> Draft:
@@ -121,7 +160,7 @@ class Neighbourhood:
         below, above = line.below, line.above
         if turned:
             low, high, below, above = high, low, above, below
-        if not math.isfinite(low) and low > 0 or not math.isfinite(high) and high < 0:
+        if (not math.isfinite(low) and low > 0) or (not math.isfinite(high) and high < 0):
             return draft
         return draft.with_line(k, Line(form, min(low, high), max(low, high), below, above, line.gate))
 
@@ -160,7 +199,8 @@ class Neighbourhood:
         which, action = int(self.generator.integers(3)), int(self.generator.integers(self.n_actions))
         if which == 2:
             return replace(draft, otherwise=action)
-        return draft.with_line(k, replace(draft.lines[k], **{("below", "above")[which]: action}))
+        line = draft.lines[k]
+        return draft.with_line(k, replace(line, below=action) if which else replace(line, above=action))
 
     def _side(self, draft: Draft, k: int) -> Draft:
         """One side of the line falls away, or comes."""
@@ -201,6 +241,12 @@ class Neighbourhood:
         other = int(self.generator.integers(len(lines)))
         lines[k], lines[other] = lines[other], lines[k]
         return replace(draft, lines=tuple(lines))
+
+
+def _build(line: Line) -> tuple[object, ...]:
+    """What must be alike for two lines to have something between them."""
+    signs = tuple((column, weight > 0) for column, weight in line.form)
+    return signs, math.isfinite(line.low), math.isfinite(line.high), line.below, line.above, line.gate is None
 
 
 def _at_quantile(old: np.ndarray, new: np.ndarray, threshold: float, turned: bool) -> float:

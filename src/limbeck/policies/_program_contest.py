@@ -8,7 +8,9 @@ Departures
 ----------
 - A round changes the best programs of one size a little, adds what came of one line more or less in the sizes beside
   it, and lets all of them race.
-- A size whose best program was the same for `PATIENCE` rounds waits as many turns as rounds it stood still.
+- Rounds go in turn to the size that scores most (of equals the smaller one), to the smallest that does not stand still,
+  and to the others. A size whose best program was the same for `PATIENCE` rounds waits.
+- The search ends before its time where a program always scored the most that was ever seen, or all sizes stand still.
 
 Cost
 ----
@@ -17,6 +19,7 @@ A round plays about 100 episodes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,18 +27,21 @@ import numpy as np
 
 from limbeck._core.progress import Report
 from limbeck.policies._growing import grown
+from limbeck.policies._lessons import Lessons
 from limbeck.policies._local_search import Neighbourhood
-from limbeck.policies._program_draft import Draft, Form
+from limbeck.policies._program_draft import Draft
 from limbeck.policies._racing import Arena, Rung
 
 __all__ = ["Contest"]
 
-FIRST: tuple[Rung, ...] = ((1, 80), (2, 32), (4, 14), (6, 8))
-ROUND: tuple[Rung, ...] = ((1, 18), (2, 9), (4, 6))
+FIRST: tuple[tuple[int, float], ...] = ((1, 0.5), (2, 0.2), (4, 0.1), (6, 0.05))
+EPISODES_EACH = 1 + 2 * 0.5 + 4 * 0.2 + 6 * 0.1  # that a program of the first race plays in the mean
+FEWEST = 16
+ROUND: tuple[Rung, ...] = ((1, 16), (2, 8), (5, 5))
 N_CHILDREN = 24
 N_ELITES = 6
-PATIENCE = 4
-LONGEST_WAIT = 6
+PATIENCE = 8
+LONGEST = 24
 
 
 @dataclass
@@ -46,45 +52,58 @@ class Contest:
     ----------
     arena : Arena
     near : Neighbourhood
-    pool : sequence of Form
-        Forms that a new line may have.
-    rows, gains : array (n, d), (n, a)
-        States, and what each action wins there, to find new lines by.
+    known : Lessons
+        States and what each action wins there, to find new lines by.
     report : Report
+    elites : dict of list of Draft
+        By the number of lines, the best first.
     """
 
     arena: Arena
     near: Neighbourhood
-    pool: Sequence[Form]
-    rows: np.ndarray
-    gains: np.ndarray
+    known: Lessons
     report: Report
     elites: dict[int, list[Draft]] = field(default_factory=dict)
     still: dict[int, int] = field(default_factory=dict)
-
-    def first(self, size: int, drafts: Sequence[Draft]) -> None:
-        """Let many programs of so many lines race."""
-        drafts = [draft for draft in drafts if len(draft.lines) == size]
-        if drafts:
-            self._keep(size, self.arena.race(drafts, FIRST))
 
     def reachable(self) -> float:
         """The steps that the whole search will make: as many as were asked for, or fewer where the clock ends it."""
         arena = self.arena
         return min(arena.most_steps, arena.steps + max(0.0, arena.deadline - arena.clock()) * arena.rate)
 
-    def settle(self, size: int, most_steps: float) -> None:
-        """Rounds of one size until its best stands still, or the steps are used up."""
-        while size in self.elites and self.arena.steps < most_steps and self.still[size] < PATIENCE:
-            self.round(size)
+    def first(self, size: int, drafts: Sequence[Draft], share: float) -> None:
+        """Let many programs of so many lines race: as many as a share of all steps allows, the first ones first."""
+        drafts = [draft for draft in dict.fromkeys(drafts) if len(draft.lines) == size]
+        drafts = [draft for draft in drafts if draft not in self.arena.played]
+        if not drafts:
+            return
+        if not self.arena.played:
+            self.arena.play(drafts[:4], 1)  # to know what an episode costs
+        n = round(share * self.reachable() / (EPISODES_EACH * self.arena.mean_steps))
+        drafts = drafts[: max(FEWEST, n)]
+        self._keep(size, self.arena.race(drafts, [(k, math.ceil(part * len(drafts))) for k, part in FIRST]))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether some program can't be bettered."""
+        return any(self.arena.is_best_possible(drafts[0]) for drafts in self.elites.values())
+
+    def best_size(self) -> int:
+        """The number of lines that scores most; a smaller one where the difference is small beside the noise."""
+        best = max(self.elites, key=lambda size: self.arena.estimate(self.elites[size][0]))
+        goal = self.arena.estimate(self.elites[best][0]) - self.arena.noise(self.elites[best][0])
+        return min(size for size in self.elites if self.arena.estimate(self.elites[size][0]) >= goal)
 
     def go_on(self) -> None:
-        """Rounds of all sizes in turn until each stands still for long."""
+        """Rounds of all sizes, until each stands still for long."""
         turn = 0
-        while any(self.still[size] < PATIENCE + LONGEST_WAIT for size in self.elites):
-            for size in sorted(self.elites):
-                if turn % (1 + min(max(0, self.still[size] - PATIENCE), LONGEST_WAIT)) == 0:
-                    self.round(size)
+        while not self.is_over:
+            moving = [size for size in sorted(self.elites) if self.still[size] < LONGEST]
+            if not moving:
+                return
+            lively = [size for size in moving if self.still[size] < PATIENCE] or moving
+            size = (self.best_size(), lively[0], lively[(turn // 3) % len(lively)])[turn % 3]
+            self.round(size if size in lively else lively[turn % len(lively)])
             turn += 1
 
     def round(self, size: int) -> None:
@@ -93,7 +112,7 @@ class Contest:
         generator = self.near.generator
         chances = 1.0 / np.arange(1, len(elites) + 1)
         parents = generator.choice(len(elites), size=N_CHILDREN, p=chances / chances.sum())
-        children = [child for i in parents for child in self.near.changed(elites[i], 1)]
+        children = [child for i in parents for child in self.near.changed(elites[i], 1, elites)]
         children += [child for draft in self.elites.get(size + 1, [])[:1] for child in self.near.shorter(draft)]
         if size > 1:
             children += self.longer(size - 1, 4)
@@ -108,9 +127,10 @@ class Contest:
         if not elites:
             return []
         draft = elites[int(generator.integers(min(3, len(elites))))]
-        states = generator.choice(len(self.rows), size=min(len(self.rows), 800), replace=False)
-        forms = [self.pool[i] for i in generator.choice(len(self.pool), size=min(len(self.pool), 200), replace=False)]
-        return [longer for _, longer in grown(draft, forms, self.rows[states], self.gains[states], n)]
+        pool, known = self.near.pool, self.known
+        some = known.taken(generator.choice(len(known), size=min(len(known), 800), replace=False))
+        forms = [pool[i] for i in generator.choice(len(pool), size=min(len(pool), 150), replace=False)]
+        return [longer for _, longer in grown(draft, forms, some.rows, some.wins, n)]
 
     def _keep(self, size: int, drafts: Sequence[Draft]) -> None:
         before = self.elites.get(size, [])

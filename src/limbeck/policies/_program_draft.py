@@ -1,9 +1,9 @@
 """A program while it is searched for: lines over linear forms with thresholds, quick to ask and to change.
 
 A line is one linear form with a threshold above, a threshold below, or both: "the action `above` where the form is
-greater than `high`, the action `below` where it is less than `low`, else the next line decides". A line may have a gate:
-a second comparison without which it never decides. `program_of` makes the frozen `ProgramPolicy` of it: a guard for each
-threshold.
+greater than `high`, the action `below` where it is less than `low`, else the next line decides". A line may have a
+gate: a second comparison without which it never decides. `program_of` makes the frozen `ProgramPolicy` of it: a guard
+for each threshold.
 
 Source
 ------
@@ -56,9 +56,12 @@ class Line:
 
     @property
     def size(self) -> int:
-        """The numbers and columns that a person must read."""
-        sides = math.isfinite(self.low) + math.isfinite(self.high)
-        return 2 * len(self.form) + 2 * sides + (2 * len(self.gate[0]) + 1 if self.gate else 0)
+        """The numbers and columns that a person must read; a weight of 1 and a threshold of 0 are no numbers."""
+        bounds = [bound for bound in (self.low, self.high) if math.isfinite(bound)]
+        form = self.form
+        if self.gate:
+            form, bounds = (*form, *self.gate[0]), [*bounds, self.gate[1]]
+        return 2 * len(form) + 3 * len(bounds) - sum(abs(w) == 1.0 for _, w in form) - sum(not b for b in bounds)
 
 
 @dataclass(frozen=True)

@@ -31,37 +31,43 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
 from limbeck._core.errors import InputError
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, as_generator, draw_seeds
-from limbeck.policies._candidate_lines import candidate_forms, candidate_lines, column_scales
+from limbeck.policies._candidate_lines import candidate_forms, candidate_lines, column_scales, form_pool
 from limbeck.policies._environment import Environment
 from limbeck.policies._episodes import Return, score_of
-from limbeck.readable import policy_schema
+from limbeck.policies._features import standing
 from limbeck.policies._growing import fitted_forms, lists_from_data
+from limbeck.policies._lessons import Lessons, lessons
 from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._policy import Policy
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft, program_of
+from limbeck.policies._program_tidying import tidied
 from limbeck.policies._racing import Arena, OutOfBudget
-from limbeck.readable import ProgramPolicy
+from limbeck.readable import ProgramPolicy, policy_schema
 
 __all__ = ["FoundProgram", "search_programs"]
 
 MOST_STATES = 2_500
 GROWTH_STATES = 1_200
 FIRST_LINES = 160
-ONE_LINE_SHARE = 0.4
-MORE_LINES_SHARE = 0.35
+FORMS_EACH = 20
+GENERATIONS = 2
+LEARNING_EPISODES = 3
+ONE_LINE_SHARE = 0.18
+MORE_LINES_SHARE = 0.3
 FINAL_SHARE = 0.12
 FINALISTS = 3
 CHOOSING_EPISODES = 8
+TIDYING_EPISODES = 3
 LAST_EPISODES = (8, 30)
 LEAST_STATES = 20
-LEAST_PROBABILITY = 1e-4
 
 
 @dataclass(frozen=True)
@@ -133,14 +139,13 @@ def search_programs(
     start = time.monotonic()
     rows, weights = _checked(environment, states, weights, changes)
     _check_bounds(max_lines=max_lines, max_terms=max_terms, budget_s=budget_s, n_steps=n_steps)
-    generator = as_generator(seed)
-    gains = _gains(policy, rows[:, : len(environment.columns)], weights)
     with reporting(progress) as report:
         deadline, most_steps = start + (1.0 - FINAL_SHARE) * budget_s, round((1.0 - FINAL_SHARE) * n_steps)
-        arena = Arena(environment, generator, deadline, most_steps, n_jobs, tuple(changes))
+        arena = Arena(environment, as_generator(seed), deadline, most_steps, n_jobs, tuple(changes))
         elites: dict[int, list[Draft]] = {}
         try:
-            _search(arena, elites, rows, gains, max_lines, max_terms, generator, report)
+            known = lessons(policy, rows, weights, len(environment.columns))
+            _search(arena, policy, known, elites, max_lines, max_terms, report)
         except (OutOfBudget, KeyboardInterrupt):
             report("the search is over: what is best so far plays its last episodes", 0, 0)
         if not elites:
@@ -151,34 +156,52 @@ def search_programs(
 
 def _search(
     arena: Arena,
+    policy: Policy,
+    known: Lessons,
     elites: dict[int, list[Draft]],
-    rows: np.ndarray,
-    gains: tuple[np.ndarray, np.ndarray],
     max_lines: int,
     max_terms: int,
-    generator: np.random.Generator,
     report: Report,
 ) -> None:
     """Fill `elites`, size by size, and then go on with all sizes; ends when all stand still, or raises OutOfBudget."""
-    few = generator.permutation(len(rows))[:MOST_STATES]
-    sample, wins = rows[few], (gains[0][few], gains[1][few])
+    generator = arena.generator
+    known = known.taken(generator.permutation(len(known))[:MOST_STATES])
+    ways = [*known.both(), *known.against()]
     report("candidate lines", 0, 2)
-    forms = [*candidate_forms(sample, wins, max_terms), *fitted_forms(sample, wins[1], max_terms)]
+    forms = [*candidate_forms(known.rows, ways, max_terms), *fitted_forms(known.rows, known.graded, max_terms)]
     report("candidate lines", 1, 2)
-    first = candidate_lines(forms, sample, wins, FIRST_LINES)
-    pool = list(dict.fromkeys(draft.lines[0].form for draft in first))
-    near = Neighbourhood(sample, wins[0].shape[1], column_scales(sample), pool, max_terms, generator)
-    contest = Contest(arena, near, pool, sample, wins[0] + wins[1], report, elites)
+    first = candidate_lines(forms, known.rows, known.both(), FIRST_LINES)
+    pool = form_pool(forms, known.rows, ways, FORMS_EACH)
     report("candidate lines", 2, 2)
-    contest.first(1, first)
-    contest.settle(1, ONE_LINE_SHARE * contest.reachable())
-    few = slice(0, GROWTH_STATES)
-    lists = lists_from_data(pool, sample[few], (wins[0] + wins[1])[few], max_lines)
-    for size in range(2, max_lines + 1):
-        drafts = [*lists[size - 1], *contest.longer(size - 1, 40)] if size <= len(lists) else contest.longer(size - 1, 40)
-        contest.first(size, drafts)
-        contest.settle(size, (ONE_LINE_SHARE + (size - 1) / (max_lines - 1) * MORE_LINES_SHARE) * contest.reachable())
+    near = Neighbourhood(known.rows, known.alone.shape[1], column_scales(known.rows), pool, max_terms, generator)
+    contest = Contest(arena, near, known, report, elites)
+    contest.first(1, first, ONE_LINE_SHARE)
+    for _ in range(GENERATIONS):
+        if contest.is_over or max_lines == 1:
+            break
+        _learn(contest, policy)
+        some = contest.known.taken(generator.permutation(len(contest.known))[:GROWTH_STATES])
+        fitted = fitted_forms(some.rows, some.graded, max_terms)
+        lists = lists_from_data([*pool, *fitted], some.rows, some.wins, max_lines)
+        for size in range(2, max_lines + 1):
+            drafts = lists[size - 1] if size <= len(lists) else []
+            both = zip_longest(drafts, contest.longer(size - 1, 12))
+            share = MORE_LINES_SHARE / GENERATIONS / (max_lines - 1)
+            contest.first(size, [draft for pair in both for draft in pair if draft is not None], share)
     contest.go_on()
+
+
+def _learn(contest: Contest, policy: Policy) -> None:
+    """Ask the teacher about states that the best programs come to, and know them too."""
+    arena = contest.arena
+    best = [drafts[0] for drafts in contest.elites.values()]
+    visited = arena.episodes(best, draw_seeds(arena.generator, LEARNING_EPISODES), record=True)
+    rows = np.concatenate([standing(episodes, arena.changes) for episodes in visited])
+    rows = rows[arena.generator.permutation(len(rows))[: MOST_STATES // 2]]
+    n_columns = len(arena.environment.columns)
+    more = lessons(policy, rows, policy.weights(rows[:, :n_columns]), n_columns)
+    contest.known = contest.known.joined(more)
+    contest.near.rows = contest.known.rows
 
 
 def _keep_what_played(arena: Arena, elites: dict[int, list[Draft]]) -> None:
@@ -195,45 +218,29 @@ def _finals(arena: Arena, elites: dict[int, list[Draft]]) -> tuple[FoundProgram,
     finalists = {size: drafts[:FINALISTS] for size, drafts in sorted(elites.items())}
     with contextlib.suppress(OutOfBudget, KeyboardInterrupt):
         arena.play([draft for drafts in finalists.values() for draft in drafts if len(drafts) > 1], CHOOSING_EPISODES)
+    best = [arena.ranked(drafts)[0] for drafts in finalists.values()]
+    visited = arena.episodes(best, draw_seeds(arena.generator, TIDYING_EPISODES), record=True)
     chosen: dict[int, ProgramPolicy] = {}
     schema = policy_schema(arena.environment.columns, arena.changes)
-    for drafts in finalists.values():
-        program = program_of(arena.ranked(drafts)[0], schema, arena.environment.actions, arena.changes).simplified()
-        chosen[program.n_lines] = program
+    for draft, episodes in zip(best, visited, strict=True):
+        tidy = tidied(draft, standing(episodes, arena.changes))
+        program = program_of(tidy, schema, arena.environment.actions, arena.changes).simplified()
+        chosen.setdefault(program.n_lines, program)
     seeds = draw_seeds(arena.generator, _n_last(arena, len(chosen)))
     programs = [chosen[size] for size in sorted(chosen)]
-    episodes = arena.episodes([program.act for program in programs], seeds)
+    last = arena.episodes([program.act for program in programs], seeds)
     return tuple(
         FoundProgram(program, score_of(played), program.complexity)
-        for program, played in zip(programs, episodes, strict=True)
+        for program, played in zip(programs, last, strict=True)
     )
 
 
 def _n_last(arena: Arena, n_programs: int) -> int:
     """The episodes that each plays last: as many as time and steps are left for, within bounds."""
-    n_played = sum(map(len, arena.played.values()))
     left = max(0, arena.most_steps - arena.steps)
     left_by_clock = max(0.0, arena.deadline - arena.clock()) * arena.rate
-    n = int(min(left, left_by_clock) / (2.0 * arena.steps / n_played) / n_programs)
+    n = int(min(left, left_by_clock) / (2.0 * arena.mean_steps) / n_programs)
     return min(max(n, LAST_EPISODES[0]), LAST_EPISODES[1])
-
-
-def _gains(policy: Policy, observations: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each action wins ``(n, a)`` in each state, in two ways: only the teacher's action counts, or all by its scores.
-
-    Both are scaled so that a state counts 1 in the middle.
-    """
-    scores = np.asarray(policy(observations), dtype=np.float64)
-    rows = np.arange(len(scores))
-    alone = np.zeros_like(scores)
-    alone[rows, scores.argmax(axis=1)] = weights / max(float(weights.mean()), 1e-12)
-    if policy.kind == "actions":
-        return alone, alone
-    if policy.kind == "probabilities":
-        scores = np.log(np.clip(scores, LEAST_PROBABILITY, None))
-    graded = scores - scores.max(axis=1, keepdims=True)
-    graded = graded / max(float(-graded.min(axis=1).mean()), 1e-12)
-    return alone, graded
 
 
 def _checked(

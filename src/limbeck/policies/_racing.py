@@ -39,6 +39,7 @@ from limbeck.policies._program_draft import Draft
 __all__ = ["Arena", "OutOfBudget", "Rung"]
 
 PRIOR = 3.0
+SURE = 12  # as many episodes of the highest return there is leave nothing to search for
 CHUNK_SECONDS = 2.0
 
 Act = Callable[[np.ndarray], np.ndarray]
@@ -101,9 +102,10 @@ class Arena:
                 self.steps += episodes.steps
             self.seconds += time.perf_counter() - start
 
-    def episodes(self, acts: Sequence[Act], seeds: Sequence[int]) -> list[Episodes]:
+    def episodes(self, acts: Sequence[Act], seeds: Sequence[int], *, record: bool = False) -> list[Episodes]:
         """What each plays, the same episodes for all; nothing is kept."""
-        return play_many(self.environment, list(acts), seeds, changes=self.changes, n_jobs=self.n_jobs)
+        changes, n_jobs = self.changes, self.n_jobs
+        return play_many(self.environment, list(acts), seeds, changes=changes, n_jobs=n_jobs, record=record)
 
     def _chunk(self, n_episodes: int) -> int:
         """How many programs play between two looks at the clock."""
@@ -117,9 +119,10 @@ class Arena:
         """Steps a second so far."""
         return self.steps / self.seconds if self.seconds else math.inf
 
-    def n_played(self, draft: Draft) -> int:
-        """How many episodes it played."""
-        return len(self.played.get(draft, ()))
+    @property
+    def mean_steps(self) -> float:
+        """Steps an episode so far."""
+        return self.steps / max(1, sum(map(len, self.played.values())))
 
     def estimate(self, draft: Draft) -> float:
         """Its mean return, shrunk towards the contest it came from."""
@@ -127,10 +130,21 @@ class Arena:
         prior = self.prior.get(draft, float(np.mean(returns)))
         return (sum(returns) + PRIOR * prior) / (len(returns) + PRIOR)
 
+    def noise(self, draft: Draft) -> float:
+        """The standard error of its mean return; 0 after one episode."""
+        returns = self.played[draft]
+        return float(np.std(returns, ddof=1)) / math.sqrt(len(returns)) if len(returns) > 1 else 0.0
+
     def ranked(self, drafts: Iterable[Draft]) -> list[Draft]:
         """Those that played, the best first."""
         known = [draft for draft in dict.fromkeys(drafts) if draft in self.played]
         return sorted(known, key=lambda draft: (-self.estimate(draft), draft.size))
+
+    def is_best_possible(self, draft: Draft) -> bool:
+        """Whether it always scored the same, the most that any program scored in one episode, and others less."""
+        returns = self.played[draft]
+        every = [value for other in self.played.values() for value in (min(other), max(other))]
+        return len(returns) >= SURE and min(returns) == max(every) > min(every)
 
     def race(self, drafts: Sequence[Draft], rungs: Sequence[Rung]) -> list[Draft]:
         """Those that go through all rungs, the best first."""
