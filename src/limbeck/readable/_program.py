@@ -144,7 +144,7 @@ class ProgramPolicy(Acting, Readable):
 
     @property
     def n_lines(self) -> int:
-        """The number of statements; a statement is guards over one sum with up to two thresholds, or one other guard."""
+        """The number of statements: guards over one sum with up to two thresholds, or one other guard."""
         return max(1, len(self.statements()))
 
     def statements(self) -> tuple[tuple[int, ...], ...]:

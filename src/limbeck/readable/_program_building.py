@@ -12,6 +12,7 @@ One node a term, comparison and action.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -86,11 +87,15 @@ def built(conditions: Conditions, choose: Callable[[Callable[[int], sp.Expr]], s
     number is a step, and each output asks it.
     """
     if conditions.inline or k <= 2:
-        return tuple(conditions.steps), tuple(choose(lambda a, o=o: sp.Integer(int(a == o))) for o in range(k))
+        return tuple(conditions.steps), tuple(choose(partial(_is_action, o)) for o in range(k))
     number = conditions.step(choose(sp.Integer))
     asked = [sp.Eq(number, sp.Integer(o), evaluate=False) for o in range(k)]
     outputs = tuple(choice((sp.Integer(1), condition), (sp.Integer(0), sp.true)) for condition in asked)
     return tuple(conditions.steps), outputs
+
+
+def _is_action(wanted: int, action: int) -> sp.Expr:
+    return sp.Integer(int(action == wanted))
 
 
 def _number(value: float) -> sp.Expr:

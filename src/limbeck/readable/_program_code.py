@@ -41,6 +41,30 @@ Policy: TypeAlias = ProgramPolicy | PolicyTree
 _OWN = ("observation", "previous", "act")
 """What the function itself names."""
 
+_PYTHON_HEAD = '''\
+"""{}
+
+act(observation, previous) gives the position of an action in ACTIONS. An observation is a mapping from
+column name to value, or the values in the order of COLUMNS; previous is the observation one step before,
+None at the start of an episode.
+"""
+
+'''
+_C_HEAD = """\
+/* {}
+   limbeck_act gives the position of an action in limbeck_action_names, or -1 where a number in use is not
+   finite. An observation has its values in the order of limbeck_column_names; previous is the observation
+   one step before, NULL at the start of an episode. Text is UTF-8. */
+#include <math.h>
+#include <stddef.h>
+
+"""
+_JAVASCRIPT_HEAD = """\
+// {}
+// act(observation, previous) gives the position of an action in ACTIONS. An observation is an array in the
+// order of COLUMNS, or an object by column name; previous is the observation one step before, null at the
+// start of an episode.
+"""
 _PYTHON = """
 
 def _number(observation, j):
@@ -143,7 +167,9 @@ def _wording(policy: Policy, style: Style) -> Wording:
     return Wording(groups, style, {*RESERVED, *_OWN})
 
 
-def _reading(policy: Policy, names: tuple[str, ...], now: Callable[[int], str], change: Callable[[int], str]) -> list:
+def _reading(
+    policy: Policy, names: tuple[str, ...], now: Callable[[int], str], change: Callable[[int], str]
+) -> list[tuple[str, str]]:
     """What sets the variables of the columns in use."""
     d = policy.n_observed
     return [(names[j], now(j) if j < d else change(policy.changes[j - d])) for j in policy.columns_used]
@@ -154,7 +180,7 @@ def _title(policy: Policy) -> str:
 
 
 def policy_python(policy: Policy) -> str:
-    """The text of a Python module with `COLUMNS`, `ACTIONS` and ``act(observation, previous=None)``; it imports nothing.
+    """The text of a Python module with `COLUMNS`, `ACTIONS` and ``act(observation, previous=None)``, without imports.
 
     Examples
     --------
@@ -183,10 +209,7 @@ def policy_python(policy: Policy) -> str:
     body += [f"    {wording.definition(form)}\n" for form in wording.names]
     return "".join(
         [
-            f'"""{_title(policy)}\n\n',
-            "act(observation, previous) gives the position of an action in ACTIONS. An observation is a mapping from\n",
-            "column name to value, or the values in the order of COLUMNS; previous is the observation one step before,\n",
-            'None at the start of an episode.\n"""\n\n',
+            _PYTHON_HEAD.format(_title(policy)),
             f"COLUMNS = {_tuple([ascii(name) for name in observed])}\n",
             f"ACTIONS = {_tuple([ascii(name) for name in policy.output_names])}\n",
             _PYTHON if rows else "",
@@ -215,11 +238,7 @@ def policy_c(policy: Policy) -> str:
     refused = " || ".join(f"!isfinite({name})" for name, _ in rows)
     return "".join(
         [
-            f"/* {_title(policy)}\n",
-            "   limbeck_act gives the position of an action in limbeck_action_names, or -1 where a number in use is not\n",
-            "   finite. An observation has its values in the order of limbeck_column_names; previous is the observation\n",
-            "   one step before, NULL at the start of an episode. Text is UTF-8. */\n",
-            "#include <math.h>\n#include <stddef.h>\n\n",
+            _C_HEAD.format(_title(policy)),
             f"#define LIMBECK_COLUMNS {len(observed)}\n#define LIMBECK_ACTIONS {len(policy.output_names)}\n\n",
             _c_strings("limbeck_column_names[LIMBECK_COLUMNS]", observed),
             _c_strings("limbeck_action_names[LIMBECK_ACTIONS]", policy.output_names),
@@ -249,10 +268,7 @@ def policy_javascript(policy: Policy) -> str:
     body += [f"  const {wording.definition(form)};\n" for form in wording.names]
     return "".join(
         [
-            f"// {_title(policy)}\n",
-            "// act(observation, previous) gives the position of an action in ACTIONS. An observation is an array in the\n",
-            "// order of COLUMNS, or an object by column name; previous is the observation one step before, null at the\n",
-            "// start of an episode.\n",
+            _JAVASCRIPT_HEAD.format(_title(policy)),
             f"const COLUMNS = [{', '.join(map(json_text, observed))}];\n",
             f"const ACTIONS = [{', '.join(map(json_text, policy.output_names))}];\n",
             _JAVASCRIPT if rows else "",

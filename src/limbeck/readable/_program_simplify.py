@@ -1,7 +1,7 @@
 """Programs and trees that act, with fewer words and the same actions.
 
-What earlier guards leave over is known for each sum that they ask alone: a guard that lies in it is never reached, and a
-bound that it already keeps says nothing. A guard that changes no action, because what follows would act the same, is
+What earlier guards leave over is known for each sum that they ask alone: a guard outside of it is never reached, and a
+bound that it keeps already says nothing. A guard that changes no action, because what follows would act the same, is
 dropped; neighbours of one action that overlap on one sum are joined. All of it is exact: comparisons are strict, and a
 set is only taken as covered where no value at an end is left out.
 
@@ -125,7 +125,7 @@ def _settled(rules: list[_Rule]) -> list[_Rule]:
 
 
 def _reached(rules: list[_Rule]) -> list[_Rule]:
-    """The rules that some value reaches, each without the bounds that those before it keep; up to one that always holds."""
+    """The rules that some value reaches, up to one that always holds, without the bounds that those before keep."""
     kept: list[_Rule] = []
     for rule in rules:
         if _is_dead(rule.region, kept):
@@ -258,7 +258,7 @@ def _needed(policy: ProgramPolicy, rules: list[_Rule], rows: np.ndarray) -> list
 
 
 def _fewer(rules: list[_Rule]) -> Iterator[list[_Rule]]:
-    """The rules with one rule less, from the last, then with one bound less; nothing follows a rule that always holds."""
+    """The rules with one rule less, from the last, then with one bound less, up to a rule that always holds."""
     for i in range(len(rules) - 2, -1, -1):
         yield [*rules[:i], *rules[i + 1 :]]
     for i in range(len(rules) - 2, -1, -1):

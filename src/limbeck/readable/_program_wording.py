@@ -15,7 +15,7 @@ None in the numbers: two doubles compare as the sign of their difference says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from limbeck.readable._program_comparison import Comparison, Form
@@ -185,7 +185,7 @@ class Wording:
         return style.conjunction.join(sides)
 
 
-def _free_names(taken: set[str]) -> Iterable[str]:
+def _free_names(taken: set[str]) -> Iterator[str]:
     """Short names that stand for nothing yet."""
     yield from (name for name in _NAMES if name not in taken)
     i = 1
