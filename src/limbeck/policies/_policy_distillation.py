@@ -188,10 +188,11 @@ class PolicyDistillation:
         made = ("format", "version", "teacher", "random", "candidates")
         try:
             record = {key: value for key, value in data.items() if key not in made}
-            for key in ("environment", "columns", "actions", "notes", "complete", "seed", "seconds"):
-                record[key]
             candidates = tuple(PolicyCandidate.from_dict(one) for one in data["candidates"])
+            _check_record(record, candidates)
             return cls(candidates, read_return(data["teacher"]), read_return(data["random"]), record)
+        except InputError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"a policy's document is malformed: {error!r:.160}") from None
 
@@ -205,7 +206,8 @@ class PolicyDistillation:
         """
         folder = Path(folder)
         refuse_foreign(folder, DOCUMENT, "policies")
-        write_file(folder / DOCUMENT, json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False))
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        write_file(folder / DOCUMENT, text.encode("utf-8", "replace"))
         return folder
 
     @classmethod
@@ -224,6 +226,23 @@ class PolicyDistillation:
             return cls.from_dict(document)
         except InputError as error:
             raise StorageError(f"{folder} is damaged: {error}") from error
+
+
+def _check_record(record: Mapping[str, Any], candidates: tuple[PolicyCandidate, ...]) -> None:
+    """Refuse a record that lacks what a reader needs, or that is about other columns than the candidates."""
+    from limbeck.report._entries import Entry
+
+    entry = Entry(record, DOCUMENT, "Run `limbeck distill-policy` again.")
+    entry["environment"].text()
+    entry["seed"].count()
+    entry["seconds"].number(0.0)
+    names = {key: [one.text() for one in entry[key].items()] for key in ("columns", "actions", "changes", "notes")}
+    if not isinstance(entry["complete"].value, bool):
+        raise entry["complete"].wrong("true or false")
+    for one in candidates:
+        seen = list(one.readable.schema.names[: one.readable.n_observed])
+        if seen != names["columns"] or list(one.readable.output_names) != names["actions"]:
+            raise InputError(f"{DOCUMENT}: the columns of the candidates, and their actions, must be those of the run")
 
 
 def _value(finding: Finding | None) -> float:
