@@ -124,12 +124,12 @@ RECIPES = {
         9,
         "ppo",
         options={
-            "n_steps": 1024,
-            "batch_size": 256,
+            "n_steps": 512,
+            "batch_size": 128,
             "n_epochs": 6,
             "gamma": 0.999,
             "gae_lambda": 0.98,
-            "learning_rate": 1e-3,
+            "learning_rate": 5e-4,
             "ent_coef": 0.01,
         },
     ),
@@ -278,9 +278,10 @@ class Keeper:
 
     def left(self) -> float:
         """The part of training that is left, 1 at the start."""
-        if self.recipe.max_steps is not None and self.model is not None:
-            return max(0.0, 1 - self.model.num_timesteps / self.recipe.max_steps)
-        return max(0.0, 1 - self.gone() / max(self.seconds - self.reserve(), 1.0))
+        by_clock = max(0.0, 1 - self.gone() / max(self.seconds - self.reserve(), 1.0))
+        if self.recipe.max_steps is None or self.model is None:
+            return by_clock
+        return max(0.0, min(by_clock, 1 - self.model.num_timesteps / self.recipe.max_steps))
 
     def reserve(self) -> float:
         """Seconds that the final evaluation will take, at most about 25 % of the whole."""
