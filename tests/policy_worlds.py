@@ -13,7 +13,7 @@ STAY, RIGHT, LEFT = 0, 1, 2
 
 
 class World(gymnasium.Env):
-    """What happens in a step is ``_move(action) -> (reward, over)``; ``self.state`` is observed, `length` steps long."""
+    """What happens in a step is ``_move(action) -> (reward, over)``; `self.state` is observed, `length` steps long."""
 
     columns: tuple[str, ...] = ()
     meanings: tuple[str, ...] = ()
