@@ -299,10 +299,11 @@ class _Known:
 
 def simplified_tree(policy: PolicyTree, rows: Any = None) -> PolicyTree:
     """The tree without branches that are settled above them, or whose sides are equal, or on the rows one-sided."""
-    checked = None if rows is None else _some(policy._checked(rows))
-    if checked is not None:
-        policy.act(checked)
-    return replace(policy, root=_shorter(policy.root, {}, checked))
+    root = _shorter(policy.root, {}, None)
+    if rows is not None:
+        policy.act(rows)
+        root = _shorter(root, {}, _some(policy._checked(rows)))
+    return replace(policy, root=root)
 
 
 def _shorter(node: Subtree, known: dict[Form, _Known], rows: np.ndarray | None) -> Subtree:
