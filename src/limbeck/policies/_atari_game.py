@@ -82,6 +82,7 @@ class RamGame(gymnasium.Env[np.ndarray, int]):
         self._addresses = np.array(list(layout.positions.values()))
         names = list(layout.positions)
         self._moving = np.array([names.index(name) for name in layout.velocities.values()])
+        self.max_steps = MAX_FRAMES // frame_skip
         self._ball = layout.positions[layout.ball]
         self._pressed = [getattr(ale_py.Action, name) for name in layout.actions.values()]
         self._held = ale_py.Action.NOOP
