@@ -142,18 +142,30 @@ class PolicyTree(Acting, Readable):
         """Every comparison, in the order in which they are read."""
         return tuple(branch.comparison for branch in self.branches)
 
-    def _decide(self, held: dict[Comparison, np.ndarray], n: int) -> np.ndarray:
-        place, leaf = np.zeros(n, dtype=np.int64), 0
-        stack: list[tuple[Subtree, np.ndarray]] = [(self.root, np.ones(n, dtype=bool))]
+    def _decide(self, held: np.ndarray) -> np.ndarray:
+        count, n = held.shape
+        place, each = np.zeros(n, dtype=np.int64), np.arange(n)
+        for _ in range(self.depth):
+            met = held[np.minimum(place, count - 1), each]
+            place = self._children[place, met.astype(np.int64)]
+        return place - count
+
+    @cached_property
+    def _children(self) -> np.ndarray:
+        """Where each branch leads, not held and held: a branch by its position, the leaves after them, which stay."""
+        count, leaf = len(self.branches), len(self.branches)
+        children = np.tile(np.arange(count + self.n_leaves)[:, None], 2)
+        branch, stack = 0, [(self.root, 0, 0)]
         while stack:
-            node, here = stack.pop()
+            node, parent, side = stack.pop()
             if isinstance(node, Branch):
-                met = held[node.comparison]
-                stack += [(node.otherwise, here & ~met), (node.then, here & met)]
+                children[parent, side] = branch
+                stack += [(node.otherwise, branch, 0), (node.then, branch, 1)]
+                branch += 1
             else:
-                place[here] = leaf
+                children[parent, side] = leaf
                 leaf += 1
-        return place
+        return children
 
     def build(self, symbols: Sequence[sp.Symbol], *, inline: bool) -> Built:
         """Steps and outputs: 1 for the action taken and 0 for the others."""

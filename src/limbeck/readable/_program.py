@@ -116,14 +116,15 @@ class ProgramPolicy(Acting, Readable):
         """Every comparison, in the order in which they are read."""
         return tuple(one for guard in self.guards for one in guard.comparisons)
 
-    def _decide(self, held: dict[Comparison, np.ndarray], n: int) -> np.ndarray:
-        place = np.full(n, len(self.guards))
+    def _decide(self, held: np.ndarray) -> np.ndarray:
+        place, end = np.full(held.shape[1], len(self.guards)), len(held)
         for i in range(len(self.guards) - 1, -1, -1):
-            first, *others = self.guards[i].comparisons
-            met = held[first]
-            for one in others:
-                met = met & held[one]
+            start = end - len(self.guards[i].comparisons)
+            met = held[start]
+            for other in held[start + 1 : end]:
+                met = met & other
             place[met] = i
+            end = start
         return place
 
     def build(self, symbols: Sequence[sp.Symbol], *, inline: bool) -> Built:

@@ -14,9 +14,9 @@ Each weighted sum is computed once a call, one NumPy operation or two a term.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -47,6 +47,10 @@ def policy_schema(columns: Sequence[str], changes: Sequence[int] = ()) -> Schema
     return Schema(tuple(Column(name) for name in names))
 
 
+_Bounds: TypeAlias = tuple[np.ndarray | int, np.ndarray | float, Callable[..., np.ndarray]]
+"""The positions of comparisons on one side of a sum, their bounds, and the relation; plain where it is one."""
+
+
 class Acting:
     """The part of a policy that checks rows and gives actions; a family says how they follow from comparisons."""
 
@@ -58,8 +62,8 @@ class Acting:
         """Every comparison, in the order in which they are read."""
         raise NotImplementedError
 
-    def _decide(self, held: dict[Comparison, np.ndarray], n: int) -> np.ndarray:
-        """Which guard or leaf decides each of `n` rows, by which rows meet each comparison."""
+    def _decide(self, held: np.ndarray) -> np.ndarray:
+        """Which guard or leaf decides each row; `held` ``(n_comparisons, n)`` says which comparisons rows meet."""
         raise NotImplementedError
 
     @cached_property
@@ -88,12 +92,15 @@ class Acting:
         return tuple(sorted({column for comparison in self.comparisons() for column, _ in comparison.terms}))
 
     @cached_property
-    def _forms(self) -> tuple[tuple[Form, tuple[Comparison, ...]], ...]:
-        """Every sum once, with the comparisons that ask it."""
-        asked: dict[Form, dict[Comparison, None]] = {}
-        for comparison in self.comparisons():
-            asked.setdefault(comparison.form, {})[comparison] = None
-        return tuple((form, tuple(found)) for form, found in asked.items())
+    def _asked(self) -> tuple[tuple[Form, tuple[_Bounds, ...]], ...]:
+        """Every sum once, with the comparisons that ask it from either side."""
+        asked: dict[Form, dict[bool, list[tuple[int, float]]]] = {}
+        for i, one in enumerate(self.comparisons()):
+            asked.setdefault(one.form, {}).setdefault(one.is_above, []).append((i, one.bound))
+        return tuple(
+            (form, tuple(_bounds(is_above, found) for is_above, found in sides.items()))
+            for form, sides in asked.items()
+        )
 
     @cached_property
     def _actions_of_decisions(self) -> np.ndarray:
@@ -113,15 +120,15 @@ class Acting:
     def firing(self, rows: Any) -> np.ndarray:
         """Which guard or leaf decides each row ``(n, d)``, counted in the order in which they are read, ``(n,)``."""
         rows = self._checked(rows)
-        held: dict[Comparison, np.ndarray] = {}
-        for form, comparisons in self._forms:
-            with np.errstate(all="ignore"):
+        held = np.empty((self.n_comparisons, len(rows)), dtype=bool)
+        with np.errstate(all="ignore"):
+            for form, sides in self._asked:
                 values = form_values(form, rows)
-            if not np.isfinite(values).all():
-                self._refuse_not_finite(rows)
-            for one in comparisons:
-                held[one] = values > one.bound if one.is_above else values < one.bound
-        return self._decide(held, len(rows))
+                if not np.isfinite(values).all():
+                    self._refuse_not_finite(rows)
+                for places, bounds, exceeds in sides:
+                    held[places] = exceeds(values, bounds)
+        return self._decide(held)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         """1 for the action taken and 0 for the others, ``(n, k)``, on rows ``(n, d)``."""
@@ -170,6 +177,14 @@ def read_whole(value: Any, what: str) -> int:
     if type(value) is not int:
         raise InputError(f"a stored policy's {what} is a whole number; got {value!r:.60}")
     return value
+
+
+def _bounds(is_above: bool, found: Sequence[tuple[int, float]]) -> _Bounds:
+    relation = np.greater if is_above else np.less
+    if len(found) == 1:
+        return *found[0], relation
+    places, bounds = zip(*found, strict=True)
+    return np.array(places), np.array(bounds)[:, None], relation
 
 
 def plain_action(value: Any) -> Any:
