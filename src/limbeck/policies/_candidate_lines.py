@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 SMALL = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
-KEPT_FORMS = 300  # of each length, to be extended
-MOST_FORMS = 2_500
-ROUGH_STATES = 700  # enough to leave out bad forms
+KEPT_FORMS = 240  # of each length, to be extended
+MOST_FORMS = 2_000
+ROUGH_STATES = 500  # enough to leave out bad forms
 CHUNK = 2_000_000  # form values at a time, so that memory stays small
 
 
@@ -84,16 +84,26 @@ def best_bands(values: np.ndarray, gains: np.ndarray, between: int | None = None
     between : int, optional
         What must be done between the thresholds.
     """
-    size = max(1, CHUNK // max(1, values.shape[1] * gains.shape[1]))
-    parts = [_bands(values[i : i + size], gains, between) for i in range(0, len(values), size)]
-    return Bands(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return _many_bands(values, [gains], between)[0]
 
 
-def _bands(values: np.ndarray, gains: np.ndarray, required: int | None) -> tuple[np.ndarray, ...]:
-    m, n = values.shape
-    order = np.argsort(values, axis=1)
-    ordered = np.take_along_axis(values, order, axis=1)
-    sums = np.zeros((gains.shape[1], m, n + 1))  # what an action wins in the states before a cut
+def _many_bands(values: np.ndarray, gains: Sequence[np.ndarray], between: int | None = None) -> list[Bands]:
+    """The bands for several gains; each form is sorted once."""
+    size = max(1, CHUNK // max(1, values.shape[1] * max(gain.shape[1] for gain in gains)))
+    parts = []
+    for i in range(0, len(values), size):
+        order = np.argsort(values[i : i + size], axis=1)
+        ordered = np.take_along_axis(values[i : i + size], order, axis=1)
+        parts.append([_bands(order, ordered, gain, between) for gain in gains])
+    return [
+        Bands(*(np.concatenate(columns) for columns in zip(*(part[k] for part in parts), strict=True)))
+        for k in range(len(gains))
+    ]
+
+
+def _bands(order: np.ndarray, ordered: np.ndarray, gains: np.ndarray, required: int | None) -> tuple[np.ndarray, ...]:
+    m, n = ordered.shape
+    sums = np.zeros((gains.shape[1], m, n + 1), dtype=gains.dtype)  # what an action wins in the states before a cut
     for action in range(gains.shape[1]):
         np.cumsum(gains[order, action], axis=1, out=sums[action, :, 1:])
     barred = np.zeros((m, n + 1), dtype=bool)  # no cut between equal values
@@ -203,14 +213,19 @@ def _leading(forms: list[Form], rows: np.ndarray, gains: Sequence[np.ndarray], n
     """The forms that win most, by each of the gains in turn, on the first states."""
     if len(forms) <= n_kept:
         return forms
-    rows, gains = rows[:ROUGH_STATES], [gain[:ROUGH_STATES] for gain in gains]
-    values = form_matrix(forms, rows.shape[1]) @ rows.T
     kept: dict[int, None] = {}
-    for ranked in zip(*(np.argsort(-best_bands(values, gain).gain, kind="stable") for gain in gains), strict=True):
+    for ranked in zip(*_ranked(forms, rows, gains), strict=True):
         kept.update(dict.fromkeys(int(i) for i in ranked))
         if len(kept) >= n_kept:
             break
     return [forms[i] for i in kept]
+
+
+def _ranked(forms: Sequence[Form], rows: np.ndarray, gains: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """By each of the gains the forms in order, the best first, on the first states and with single precision."""
+    values = (form_matrix(forms, rows.shape[1]) @ rows[:ROUGH_STATES].T).astype(np.float32)
+    rough = [gain[:ROUGH_STATES].astype(np.float32) for gain in gains]
+    return [np.argsort(-bands.gain, kind="stable") for bands in _many_bands(values, rough)]
 
 
 def candidate_lines(
@@ -223,8 +238,7 @@ def candidate_lines(
     """
     values = form_matrix(forms, rows.shape[1]) @ rows.T
     ranked = []
-    for gain in gains:
-        bands = best_bands(values, gain)
+    for bands in _many_bands(values, gains):
         order = np.argsort(-bands.gain, kind="stable")[: 20 * n_kept]
         ranked.append([draft for i in order if (draft := _draft(forms[i], values[i], bands, int(i))) is not None])
     turns = [draft for turn in zip(*ranked, strict=False) for draft in turn]
@@ -233,12 +247,9 @@ def candidate_lines(
 
 def form_pool(forms: Sequence[Form], rows: np.ndarray, gains: Sequence[np.ndarray], n_each: int) -> list[Form]:
     """The forms that tell most by each of several gains, as many of each length."""
-    matrix = form_matrix(forms, rows.shape[1])
-    values = matrix @ rows[:ROUGH_STATES].T
     lengths = np.array([max(2, len(form)) for form in forms])
     kept: dict[Form, None] = {}
-    for gain in gains:
-        order = np.argsort(-best_bands(values, gain[:ROUGH_STATES]).gain, kind="stable")
+    for order in _ranked(forms, rows, gains):
         for length in np.unique(lengths):
             kept.update(dict.fromkeys(forms[i] for i in order[lengths[order] == length][:n_each]))
     return list(kept)

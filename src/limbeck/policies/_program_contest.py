@@ -36,7 +36,7 @@ __all__ = ["Contest"]
 
 FIRST: tuple[tuple[int, float], ...] = ((1, 0.5), (2, 0.2), (4, 0.1), (6, 0.05))
 EPISODES_EACH = 1 + 2 * 0.5 + 4 * 0.2 + 6 * 0.1  # that a program of the first race plays in the mean
-FEWEST = 16
+FEWEST = 8  # with fewer a race is worth nothing
 ROUND: tuple[Rung, ...] = ((1, 16), (2, 8), (5, 5))
 N_CHILDREN = 24
 N_ELITES = 6
@@ -55,6 +55,7 @@ class Contest:
     known : Lessons
         States and what each action wins there, to find new lines by.
     report : Report
+    max_lines : int
     elites : dict of list of Draft
         By the number of lines, the best first.
     """
@@ -63,6 +64,7 @@ class Contest:
     near: Neighbourhood
     known: Lessons
     report: Report
+    max_lines: int
     elites: dict[int, list[Draft]] = field(default_factory=dict)
     still: dict[int, int] = field(default_factory=dict)
 
@@ -80,6 +82,8 @@ class Contest:
         if not self.arena.played:
             self.arena.play(drafts[:4], 1)  # to know what an episode costs
         n = round(share * self.reachable() / (EPISODES_EACH * self.arena.mean_steps))
+        if size > 1 and n < FEWEST:
+            return
         drafts = drafts[: max(FEWEST, n)]
         self._keep(size, self.arena.race(drafts, [(k, math.ceil(part * len(drafts))) for k, part in FIRST]))
 
@@ -94,6 +98,11 @@ class Contest:
         goal = self.arena.estimate(self.elites[best][0]) - self.arena.noise(self.elites[best][0])
         return min(size for size in self.elites if self.arena.estimate(self.elites[size][0]) >= goal)
 
+    def settle(self, size: int, most_steps: float) -> None:
+        """Rounds of one size until its best stands still, or the steps are used up."""
+        while self.arena.steps < most_steps and self.still[size] < PATIENCE and not self.is_over:
+            self.round(size)
+
     def go_on(self) -> None:
         """Rounds of all sizes, until each stands still for long."""
         turn = 0
@@ -105,6 +114,13 @@ class Contest:
             size = (self.best_size(), lively[0], lively[(turn // 3) % len(lively)])[turn % 3]
             self.round(size if size in lively else lively[turn % len(lively)])
             turn += 1
+            self._begin_longer(turn)
+
+    def _begin_longer(self, turn: int) -> None:
+        """A size that has no program yet gets its first ones now and then."""
+        size = max(self.elites) + 1
+        if turn % 6 == 0 and size <= self.max_lines:
+            self._keep(size, self.arena.race(self.longer(size - 1, FEWEST), ROUND))
 
     def round(self, size: int) -> None:
         """One round of one size."""

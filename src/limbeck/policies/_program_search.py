@@ -27,10 +27,8 @@ Cost
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
@@ -40,17 +38,15 @@ from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, as_generator, draw_seeds
 from limbeck.policies._candidate_lines import candidate_forms, candidate_lines, column_scales, form_pool
 from limbeck.policies._environment import Environment
-from limbeck.policies._episodes import Return, score_of
+from limbeck.policies._episodes import play_episodes
 from limbeck.policies._features import standing
 from limbeck.policies._growing import fitted_forms, lists_from_data
 from limbeck.policies._lessons import Lessons, lessons
 from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._policy import Policy
 from limbeck.policies._program_contest import Contest
-from limbeck.policies._program_draft import Draft, program_of
-from limbeck.policies._program_tidying import tidied
+from limbeck.policies._program_finals import FoundProgram, finals
 from limbeck.policies._racing import Arena, OutOfBudget
-from limbeck.readable import ProgramPolicy, policy_schema
 
 __all__ = ["FoundProgram", "search_programs"]
 
@@ -60,30 +56,13 @@ FIRST_LINES = 160
 FORMS_EACH = 20
 GENERATIONS = 2
 LEARNING_EPISODES = 3
+TEACHER_EPISODES = 8
+NEAR = 0.6
 ONE_LINE_SHARE = 0.18
+GOOD_LINE_SHARE = 0.6
 MORE_LINES_SHARE = 0.3
 FINAL_SHARE = 0.12
-FINALISTS = 3
-CHOOSING_EPISODES = 8
-TIDYING_EPISODES = 3
-LAST_EPISODES = (8, 30)
 LEAST_STATES = 20
-
-
-@dataclass(frozen=True)
-class FoundProgram:
-    """A program, and what it scored in the search's last episodes, on which none was chosen.
-
-    Attributes
-    ----------
-    readable : ProgramPolicy
-    search_return : Return
-    complexity : int
-    """
-
-    readable: ProgramPolicy
-    search_return: Return
-    complexity: int
 
 
 def search_programs(
@@ -142,28 +121,17 @@ def search_programs(
     with reporting(progress) as report:
         deadline, most_steps = start + (1.0 - FINAL_SHARE) * budget_s, round((1.0 - FINAL_SHARE) * n_steps)
         arena = Arena(environment, as_generator(seed), deadline, most_steps, n_jobs, tuple(changes))
-        elites: dict[int, list[Draft]] = {}
+        known = lessons(policy, rows, weights, len(environment.columns))
         try:
-            known = lessons(policy, rows, weights, len(environment.columns))
-            _search(arena, policy, known, elites, max_lines, max_terms, report)
+            _search(arena, policy, known, max_lines, max_terms, report)
         except (OutOfBudget, KeyboardInterrupt):
             report("the search is over: what is best so far plays its last episodes", 0, 0)
-        if not elites:
-            _keep_what_played(arena, elites)
         arena.deadline, arena.most_steps = start + budget_s, n_steps
-        return _finals(arena, elites)
+        return finals(arena)
 
 
-def _search(
-    arena: Arena,
-    policy: Policy,
-    known: Lessons,
-    elites: dict[int, list[Draft]],
-    max_lines: int,
-    max_terms: int,
-    report: Report,
-) -> None:
-    """Fill `elites`, size by size, and then go on with all sizes; ends when all stand still, or raises OutOfBudget."""
+def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_terms: int, report: Report) -> None:
+    """Let programs play, size by size, and then all sizes; ends when all stand still, or raises OutOfBudget."""
     generator = arena.generator
     known = known.taken(generator.permutation(len(known))[:MOST_STATES])
     ways = [*known.both(), *known.against()]
@@ -174,21 +142,38 @@ def _search(
     pool = form_pool(forms, known.rows, ways, FORMS_EACH)
     report("candidate lines", 2, 2)
     near = Neighbourhood(known.rows, known.alone.shape[1], column_scales(known.rows), pool, max_terms, generator)
-    contest = Contest(arena, near, known, report, elites)
+    contest = Contest(arena, near, known, report, max_lines)
     contest.first(1, first, ONE_LINE_SHARE)
+    if _is_near_teacher(contest, policy):
+        contest.settle(1, GOOD_LINE_SHARE * contest.reachable())
     for _ in range(GENERATIONS):
         if contest.is_over or max_lines == 1:
             break
         _learn(contest, policy)
-        some = contest.known.taken(generator.permutation(len(contest.known))[:GROWTH_STATES])
-        fitted = fitted_forms(some.rows, some.graded, max_terms)
-        lists = lists_from_data([*pool, *fitted], some.rows, some.wins, max_lines)
-        for size in range(2, max_lines + 1):
-            drafts = lists[size - 1] if size <= len(lists) else []
-            both = zip_longest(drafts, contest.longer(size - 1, 12))
-            share = MORE_LINES_SHARE / GENERATIONS / (max_lines - 1)
-            contest.first(size, [draft for pair in both for draft in pair if draft is not None], share)
+        _grow(contest, max_lines, max_terms)
     contest.go_on()
+
+
+def _is_near_teacher(contest: Contest, policy: Policy) -> bool:
+    """Whether one line comes near to the teacher, from what most lines score: then it is worth most of the search."""
+    arena = contest.arena
+    played = play_episodes(arena.environment, policy.act, draw_seeds(arena.generator, TEACHER_EPISODES))
+    arena.steps += played.steps
+    level, best = float(played.returns.mean()), arena.estimate(contest.elites[1][0])
+    poor = float(np.median([returns[0] for returns in arena.played.values()]))
+    return best >= poor + NEAR * (level - poor)
+
+
+def _grow(contest: Contest, max_lines: int, max_terms: int) -> None:
+    """First races of more lines: lists fitted to the states that are known, and lines added to the best programs."""
+    generator, known = contest.arena.generator, contest.known
+    some = known.taken(generator.permutation(len(known))[:GROWTH_STATES])
+    fitted = fitted_forms(some.rows, some.graded, max_terms)
+    lists = lists_from_data([*contest.near.pool, *fitted], some.rows, some.wins, max_lines)
+    share = MORE_LINES_SHARE / GENERATIONS / (max_lines - 1)
+    for size in range(2, max_lines + 1):
+        both = zip_longest(lists[size - 1] if size <= len(lists) else [], contest.longer(size - 1, 12))
+        contest.first(size, [draft for pair in both for draft in pair if draft is not None], share)
 
 
 def _learn(contest: Contest, policy: Policy) -> None:
@@ -202,45 +187,6 @@ def _learn(contest: Contest, policy: Policy) -> None:
     more = lessons(policy, rows, policy.weights(rows[:, :n_columns]), n_columns)
     contest.known = contest.known.joined(more)
     contest.near.rows = contest.known.rows
-
-
-def _keep_what_played(arena: Arena, elites: dict[int, list[Draft]]) -> None:
-    """Where the search was over before the first race was: whatever played."""
-    ranked = arena.ranked(arena.played)
-    if ranked:
-        elites[len(ranked[0].lines)] = ranked[:1]
-
-
-def _finals(arena: Arena, elites: dict[int, list[Draft]]) -> tuple[FoundProgram, ...]:
-    """The best of each size, chosen once more, simplified, and then measured on episodes that chose nothing."""
-    if not elites:
-        raise InputError("the search was over before a program had played; give it more seconds or steps")
-    finalists = {size: drafts[:FINALISTS] for size, drafts in sorted(elites.items())}
-    with contextlib.suppress(OutOfBudget, KeyboardInterrupt):
-        arena.play([draft for drafts in finalists.values() for draft in drafts if len(drafts) > 1], CHOOSING_EPISODES)
-    best = [arena.ranked(drafts)[0] for drafts in finalists.values()]
-    visited = arena.episodes(best, draw_seeds(arena.generator, TIDYING_EPISODES), record=True)
-    chosen: dict[int, ProgramPolicy] = {}
-    schema = policy_schema(arena.environment.columns, arena.changes)
-    for draft, episodes in zip(best, visited, strict=True):
-        tidy = tidied(draft, standing(episodes, arena.changes))
-        program = program_of(tidy, schema, arena.environment.actions, arena.changes).simplified()
-        chosen.setdefault(program.n_lines, program)
-    seeds = draw_seeds(arena.generator, _n_last(arena, len(chosen)))
-    programs = [chosen[size] for size in sorted(chosen)]
-    last = arena.episodes([program.act for program in programs], seeds)
-    return tuple(
-        FoundProgram(program, score_of(played), program.complexity)
-        for program, played in zip(programs, last, strict=True)
-    )
-
-
-def _n_last(arena: Arena, n_programs: int) -> int:
-    """The episodes that each plays last: as many as time and steps are left for, within bounds."""
-    left = max(0, arena.most_steps - arena.steps)
-    left_by_clock = max(0.0, arena.deadline - arena.clock()) * arena.rate
-    n = int(min(left, left_by_clock) / (2.0 * arena.mean_steps) / n_programs)
-    return min(max(n, LAST_EPISODES[0]), LAST_EPISODES[1])
 
 
 def _checked(

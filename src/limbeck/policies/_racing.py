@@ -81,6 +81,7 @@ class Arena:
     seconds: float = 0.0
     played: dict[Draft, list[float]] = field(default_factory=dict)
     prior: dict[Draft, float] = field(default_factory=dict)
+    lengths: dict[Draft, float] = field(default_factory=dict)
 
     def play(self, drafts: Sequence[Draft], n_episodes: int) -> None:
         """Let each play so many fresh episodes, the same for all.
@@ -99,6 +100,7 @@ class Arena:
             start = time.perf_counter()
             for draft, episodes in zip(now, self.episodes(now, seeds), strict=True):
                 self.played.setdefault(draft, []).extend(float(value) for value in episodes.returns)
+                self.lengths[draft] = max(self.lengths.get(draft, 0.0), float(episodes.lengths.mean()))
                 self.steps += episodes.steps
             self.seconds += time.perf_counter() - start
 
@@ -118,6 +120,10 @@ class Arena:
     def rate(self) -> float:
         """Steps a second so far."""
         return self.steps / self.seconds if self.seconds else math.inf
+
+    def n_played(self, draft: Draft) -> int:
+        """How many episodes it played."""
+        return len(self.played.get(draft, ()))
 
     @property
     def mean_steps(self) -> float:
