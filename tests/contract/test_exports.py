@@ -358,7 +358,6 @@ READABLES = {
     "program, two actions": planted_program(BALL, ("left", "right"), count=1, seed=2),
     "program, no guards": planted_program(BALL, WIDE, count=0, seed=3),
     "policy tree, changes": planted_policy_tree(BALL, WIDE, changes=(1,), depth=5, seed=1),
-    "policy tree, one action": planted_policy_tree(BALL, ("left", "right"), depth=0, seed=2),
 }
 
 

@@ -308,7 +308,7 @@ trees = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(policy=st.one_of(programs, trees))
 @example(policy=program((above(X, 1), 1), (below(X, 1), 1), schema=SMALL))  # the rows at 1 stay
 @example(policy=program((above(X, 1), 1), (below(X, 1), 1), (above(Z, 0), 2), schema=SMALL))
@@ -319,7 +319,7 @@ def test_a_simplified_policy_acts_the_same_on_every_row(policy):
     assert shorter.simplified() == shorter
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(policy=st.one_of(programs, trees), seed=st.integers(0, 1000), count=st.integers(1, 12))
 def test_simplified_by_rows_acts_the_same_on_these_rows(policy, seed, count):
     rows = np.random.default_rng(seed).choice(grid(policy), count, replace=False)
