@@ -29,7 +29,7 @@ gymnasium = pytest.importorskip("gymnasium")
 
 
 class Walk(gymnasium.Env):
-    """A walk on a line: 0 goes left, 1 goes right, chance pushes; a step right earns 1; it ends past 5 or after 20 steps."""
+    """A walk on a line: 0 goes left, 1 goes right, chance pushes; right earns 1; it ends past 5 or after 20 steps."""
 
     observation_names = ("place", "pushed")
 
