@@ -36,6 +36,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limbeck._core.errors import InputError
+from limbeck._core.parallel import Failure, run_here, run_tasks
 from limbeck._core.progress import Report
 from limbeck._core.seeds import draw_seeds
 from limbeck.policies._episodes import play_episodes, play_many
@@ -49,6 +51,10 @@ __all__ = ["Dagger", "Fit", "States", "Student", "TeacherActs", "dagger", "playe
 
 KEPT = 3
 """So many students of a size play on in the choice."""
+FITTED = 0.6
+"""The share of the time that is for fitting; the rest is for the choice."""
+PLAYED_TOGETHER = 4
+"""So many episodes of the teacher are begun at once, where enough states are asked for."""
 
 Fit = Callable[["States", int], "dict[int, Any]"]
 """From states and a seed to the students, each by its bound of size."""
@@ -66,18 +72,22 @@ class States:
         The teacher's.
     weights : array ``(n,)``
         What the worst action costs there, in the teacher's eyes.
+    episodes : int
+        How many were played.
     """
 
     rows: np.ndarray
     actions: np.ndarray
     weights: np.ndarray
+    episodes: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def after(self, n: int) -> States:
-        """All states but the first `n`."""
-        return States(self.rows[n:], self.actions[n:], self.weights[n:])
+    def after(self, other: States) -> States:
+        """What was joined to `other`."""
+        n = len(other)
+        return States(self.rows[n:], self.actions[n:], self.weights[n:], self.episodes - other.episodes)
 
     def joined(self, more: Sequence[States]) -> States:
         """These states and those of `more`."""
@@ -86,6 +96,7 @@ class States:
             np.concatenate([one.rows for one in every]),
             np.concatenate([one.actions for one in every]),
             np.concatenate([one.weights for one in every]),
+            sum(one.episodes for one in every),
         )
 
 
@@ -102,12 +113,15 @@ class Student:
     readable : PolicyTree
     returns : list of float
         None of these episodes was among those it was fitted on.
+    length : float
+        The mean number of steps of its first episodes.
     """
 
     bound: int
     iteration: int
     readable: Any
     returns: list[float] = field(default_factory=list)
+    length: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -147,17 +161,28 @@ class TeacherActs:
 
 
 def played_by_teacher(
-    environment: Environment, policy: Policy, seeds: Sequence[int], changes: Sequence[int] = ()
+    environment: Environment,
+    policy: Policy,
+    seeds: Sequence[int],
+    changes: Sequence[int] = (),
+    *,
+    enough: int | None = None,
 ) -> States:
-    """The states of episodes that the teacher plays."""
-    acts = TeacherActs(policy, len(environment.columns))
-    return _labelled(play_episodes(environment, acts, seeds, changes=changes, record=True), policy, changes)
+    """The states of episodes that the teacher plays; no further ones are begun where there are `enough` states."""
+    acts, n = TeacherActs(policy, len(environment.columns)), len(seeds) if enough is None else PLAYED_TOGETHER
+    parts: list[States] = []
+    for k in range(0, len(seeds), n):
+        if parts and enough is not None and sum(map(len, parts)) >= enough:
+            break
+        episodes = play_episodes(environment, acts, seeds[k : k + n], changes=changes, record=True)
+        parts.append(_labelled(episodes, policy, changes))
+    return parts[0].joined(parts[1:])
 
 
 def _labelled(episodes: Any, policy: Policy, changes: Sequence[int]) -> States:
     rows = standing(episodes, changes)
     seen = rows[:, : rows.shape[1] - len(changes)]
-    return States(rows, policy.act(seen), policy.weights(seen))
+    return States(rows, policy.act(seen), policy.weights(seen), len(episodes.lengths))
 
 
 def dagger(
@@ -171,7 +196,7 @@ def dagger(
     seed: int = 0,
     weighted: bool = True,
     start: States | None = None,
-    deadline: float | None = None,
+    seconds: float | None = None,
     n_jobs: int | None = None,
     progress: Report = lambda what, done, total: None,
     what: str = "tree",
@@ -194,21 +219,22 @@ def dagger(
         Weigh states by what a wrong action costs there; else all count the same.
     start : States, optional
         The first batch, where the teacher has played it already.
-    deadline : float, optional
-        By the monotonic clock: no iteration is begun after it.
+    seconds : float, optional
+        After `FITTED` of them no iteration is begun, and the choice plays fewer episodes where it would take longer.
     n_jobs : int, optional
     progress : function
     what : str
         What is fitted, for the progress.
     """
+    began = time.monotonic()
     fitting, choosing, *seeds = draw_seeds(seed, 2 + (iterations + 1) * episodes)
     batches = [seeds[i * episodes : (i + 1) * episodes] for i in range(iterations + 1)]
     states = start or played_by_teacher(environment, policy, batches[0], changes)
-    students: list[Student] = []
+    clock, students = _Clock(began, seconds), list[Student]()
     complete, interrupted = True, False
     try:
         for i in range(iterations):
-            if students and deadline is not None and time.monotonic() > deadline:
+            if students and clock.passed(FITTED):
                 complete = False
                 break
             progress(f"{what}: fitted and played", i, iterations)
@@ -216,30 +242,75 @@ def dagger(
             fresh = [Student(bound, i, one) for bound, one in fit(seen, fitting + i).items()]
             students += fresh
             if iterations > 1:
-                states = states.joined(_played(environment, policy, fresh, batches[i + 1], changes))
+                played = _played(environment, policy, fresh, batches[i + 1], changes, n_jobs, clock)
+                states = states.joined(played)
         progress(f"{what}: fitted and played", iterations, iterations)
-        n_episodes = episodes if deadline is None or time.monotonic() < deadline else max(2, episodes // 3)
+        entered = _entered(students)
+        race = [student for own in entered for student in own]
+        n = clock.episodes(sum(student.length for student in race), episodes)
+        complete = complete and n == episodes
         progress(f"{what}: chosen", 0, 1)
-        best = _chosen(environment, students, choosing, n_episodes, changes, n_jobs)
+        acts = [student.readable.act for student in race]
+        chosen = play_many(environment, acts, draw_seeds(choosing, n), changes=changes, n_jobs=n_jobs)
+        for student, one in zip(race, chosen, strict=True):
+            student.returns = [float(value) for value in one.returns]
         progress(f"{what}: chosen", 1, 1)
     except KeyboardInterrupt:
         complete, interrupted = False, True
-        best = [_best_of([s for s in students if s.bound == bound]) for bound in sorted({s.bound for s in students})]
-    return Dagger(tuple(best), states, complete, interrupted)
+        entered = _entered(students)
+    return Dagger(tuple(_best_of(own) for own in entered), states, complete, interrupted)
+
+
+@dataclass
+class _Clock:
+    """The time that is given, and how quickly episodes were played so far."""
+
+    began: float
+    seconds: float | None
+    steps: int = 0
+    playing: float = 0.0
+
+    def passed(self, share: float) -> bool:
+        """Whether this share of the time is over."""
+        return self.seconds is not None and time.monotonic() - self.began > share * self.seconds
+
+    def episodes(self, length: float, most: int) -> int:
+        """How many episodes of so many steps together there is time for, at least two."""
+        if self.seconds is None or not self.steps:
+            return most
+        left = self.seconds - (time.monotonic() - self.began)
+        return int(max(2, min(most, left * self.steps / self.playing / max(length, 1.0))))
+
+
+def _recorded(environment: Environment, act: Any, seeds: tuple[int, ...], changes: tuple[int, ...]) -> Any:
+    return play_episodes(environment, act, seeds, changes=changes, record=True)
 
 
 def _played(
-    environment: Environment, policy: Policy, students: list[Student], seeds: Sequence[int], changes: Sequence[int]
+    environment: Environment,
+    policy: Policy,
+    students: list[Student],
+    seeds: Sequence[int],
+    changes: Sequence[int],
+    n_jobs: int | None,
+    clock: _Clock,
 ) -> list[States]:
     """The states of a batch that these students share, labelled by the teacher; each keeps its returns."""
-    found = []
-    for k, student in enumerate(students):
-        own = seeds[k :: len(students)]
-        if len(own):
-            episodes = play_episodes(environment, student.readable.act, own, changes=changes, record=True)
-            student.returns += [float(value) for value in episodes.returns]
-            found.append(_labelled(episodes, policy, changes))
-    return found
+    start = time.monotonic()
+    shared = [(student, tuple(seeds[k :: len(students)])) for k, student in enumerate(students)]
+    players = [(student, own) for student, own in shared if own]
+    tasks = [(environment, student.readable.act, own, tuple(changes)) for student, own in players]
+    found: list[Any] = [None] * len(tasks)
+    for k, episodes in run_here(_recorded, tasks) if n_jobs == 1 else run_tasks(_recorded, tasks, n_jobs=n_jobs):
+        if isinstance(episodes, Failure):
+            raise InputError(episodes.message)
+        found[k] = episodes
+    for (student, _), episodes in zip(players, found, strict=True):
+        student.returns = [float(value) for value in episodes.returns]
+        student.length = float(np.mean(episodes.lengths))
+        clock.steps += episodes.steps
+    clock.playing += time.monotonic() - start
+    return [_labelled(episodes, policy, changes) for episodes in found]
 
 
 def _best_of(students: list[Student]) -> Student:
@@ -247,23 +318,11 @@ def _best_of(students: list[Student]) -> Student:
     return max(students, key=lambda student: (student.mean, student.iteration))
 
 
-def _chosen(
-    environment: Environment,
-    students: list[Student],
-    seed: int,
-    episodes: int,
-    changes: Sequence[int],
-    n_jobs: int | None,
-) -> list[Student]:
-    """For each bound the best student: those that did best so far play on, on seeds that none has played."""
+def _entered(students: list[Student]) -> list[list[Student]]:
+    """For each bound the few students that did best so far."""
     entered = []
     for bound in sorted({student.bound for student in students}):
         own = [student for student in students if student.bound == bound]
         own.sort(key=lambda student: (student.mean, student.iteration), reverse=True)
         entered.append(own[:KEPT])
-    race = [student for own in entered for student in own]
-    acts = [student.readable.act for student in race]
-    played = play_many(environment, acts, draw_seeds(seed, episodes), changes=changes, n_jobs=n_jobs)
-    for student, one in zip(race, played, strict=True):
-        student.returns = [float(value) for value in one.returns]
-    return [_best_of(own) for own in entered]
+    return entered

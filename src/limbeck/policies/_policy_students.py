@@ -21,7 +21,7 @@ from limbeck._core.seeds import draw_seeds
 from limbeck.policies._dagger import States, dagger, played_by_teacher
 from limbeck.policies._features import features
 from limbeck.policies._policy_judging import Setting
-from limbeck.policies._policy_trees import fitted_trees
+from limbeck.policies._policy_trees import MOST_ROWS, fitted_trees
 from limbeck.policies._program_search import search_programs
 from limbeck.readable import policy_schema
 
@@ -36,6 +36,8 @@ STUDENTS = ("program", "tree", "oblique_tree")
 SHARES = {"program": 3.0, "tree": 1.0, "oblique_tree": 1.0, "cloned_tree": 0.5}
 """How the time for the search is divided."""
 ITERATIONS, BATCH = 6, 12
+FIRST_STATES = 6_000
+"""With so many states the teacher's own batch is enough."""
 MOST_LINES = 8
 
 
@@ -81,13 +83,14 @@ class Search:
         """The teacher's batch, and from the time that it took an estimate of the whole."""
         start = time.monotonic()
         self.first = self.states = played_by_teacher(
-            self.environment, self.policy, draw_seeds(self.seeds[0], BATCH), self.changes
+            self.environment, self.policy, draw_seeds(self.seeds[0], BATCH), self.changes, enough=FIRST_STATES
         )
-        each = (time.monotonic() - start) / BATCH
+        each = (time.monotonic() - start) / self.first.episodes
         after = each * (episodes * (2 + 3 * len(asked)) + 12 * max(10, episodes // 3))
+        length = len(self.first) / self.first.episodes
         self.report(
-            f"the search takes at most about {self.budget:.0f} s, the scores and checks after it about {after:.0f} s "
-            f"(an episode of the teacher has {len(self.first) // BATCH:,} steps and takes {each:.2g} s)",
+            f"the search takes about {self.budget:.0f} s at most, the scores and checks after it about {after:.0f} s "
+            f"(an episode of the teacher has {length:,.0f} steps and takes {each:.2g} s)",
             0,
             0,
         )
@@ -129,13 +132,13 @@ class Search:
             seed=seed,
             weighted=not cloned,
             start=self._cloning_batch(seed) if cloned else self.first,
-            deadline=start + 0.6 * seconds,
+            seconds=seconds,
             n_jobs=self.n_jobs,
             progress=self.report,
             what=name,
         )
-        if not cloned and self.states is not None:
-            self.states = self.states.joined([result.states.after(0 if self.first is None else len(self.first))])
+        if not cloned and self.first is not None and self.states is not None:
+            self.states = self.states.joined([result.states.after(self.first)])
         if result.interrupted:
             self.complete = False
             self.notes.append(f"interrupted: {name} is as it was by then")
@@ -148,9 +151,9 @@ class Search:
         self._keep(named, took)
 
     def _cloning_batch(self, seed: int) -> States:
-        """As many episodes of the teacher as the other trees see of all players."""
+        """As many states of the teacher as a tree is fitted on, or as many episodes as the other trees are shown."""
         seeds = draw_seeds(seed, ITERATIONS * BATCH)
-        more = played_by_teacher(self.environment, self.policy, seeds, self.changes)
+        more = played_by_teacher(self.environment, self.policy, seeds, self.changes, enough=MOST_ROWS)
         return more if self.first is None else self.first.joined([more])
 
     def _fit(self, *, oblique: bool) -> Callable[[States, int], dict[int, Any]]:
@@ -194,9 +197,9 @@ class Search:
 
     def _keep(self, named: Sequence[tuple[str, Any, float]], seconds: float) -> None:
         """Those that play better than every simpler one, by the seeds of the choice."""
-        best = -float("inf")
+        best = None
         for name, readable, value in sorted(named, key=lambda one: (one[1].complexity, -one[2])):
-            if value > best:
+            if best is None or value > best:
                 best = value
                 self.found = [one for one in self.found if one.name != name]
                 self.found.append(Found(name, readable, value, seconds))

@@ -40,7 +40,7 @@ from limbeck.readable._program_comparison import Comparison
 from limbeck.students._tree_growth import Branch, Material, full_growth, prepared, pruned
 from limbeck.students._tree_refine import shortened
 
-__all__ = ["BOUNDS", "fitted_trees", "oblique_forms"]
+__all__ = ["BOUNDS", "MOST_ROWS", "fitted_trees", "oblique_forms"]
 
 BOUNDS = (2, 4, 8, 16, 32, 64)
 """The bounds of leaves."""
