@@ -545,3 +545,32 @@ def test_pong_by_its_memory() -> None:
     other = play_episodes(game, lambda rows: np.full(len(rows), 2), (0,), record=True, max_steps=30)
     assert played.observations[0][-1, 2] < played.observations[0][0, 2]  # type: ignore[index]
     assert other.observations[0][-1, 2] > other.observations[0][0, 2]  # type: ignore[index]
+
+
+def test_environments_are_used_again_and_closed_where_they_can_not_be(walk: Any) -> None:
+    made: list[Walk] = []
+    closed: list[Walk] = []
+
+    class Counted(Walk):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+        def close(self) -> None:
+            closed.append(self)
+
+    class Unhashable(list[int]):
+        def __call__(self) -> Any:
+            return Counted()
+
+    kept = as_environment(Counted)
+    made.clear()
+    for _ in range(3):
+        play_episodes(kept, back, range(4))
+    assert len(made) == 4
+    unkept = as_environment(Unhashable())
+    made.clear()
+    closed.clear()
+    play_episodes(unkept, back, range(4))
+    assert made == closed
+    assert len(made) == 4

@@ -22,16 +22,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError, TeacherError
-from limbeck.policies._environment import Environment, observed
+from limbeck.policies._environment import Environment
+from limbeck.policies._stepping import Act, actions_of, begin, environments, rows_of, step
 
 __all__ = ["Episodes", "Return", "play_episodes", "play_many", "score_of"]
 
@@ -40,12 +39,6 @@ TOGETHER = 32
 
 NO_END = 10_000
 """Steps after which an episode is cut where neither the environment nor the caller says so."""
-
-_KEPT_ENVIRONMENTS = 4
-_IDLE: OrderedDict[Environment, list[Any]] = OrderedDict()
-
-Act = Callable[[np.ndarray], Any]
-"""From rows ``(n, d + changes)`` to ``n`` actions."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +82,6 @@ class Return:
     def to_dict(self) -> dict[str, float | int]:
         """The fields by name."""
         return asdict(self)
-
-
-@dataclass
-class _Slot:
-    """One running episode."""
-
-    place: int
-    env: Any
-    now: np.ndarray
-    before: np.ndarray
-    chance: np.random.Generator
-    last: int = -1
-    total: float = 0.0
-    steps: int = 0
 
 
 def play_episodes(
@@ -149,35 +128,33 @@ def play_episodes(
     """
     places = tuple(int(seed) for seed in seeds)
     columns = _checked(environment, places, changes, sticky, max_steps)
-    limit = min(v for v in (max_steps, environment.max_steps, math.inf) if v is not None)
-    limit = NO_END if limit == math.inf else int(limit)
+    limit = min((v for v in (environment.max_steps, max_steps) if v is not None), default=NO_END)
     returns, lengths = np.zeros(len(places)), np.zeros(len(places), dtype=np.int64)
     said: list[list[tuple[np.ndarray, int]]] = [[] for _ in places]
     waiting = iter(range(len(places)))
-    with _environments(environment, min(TOGETHER, len(places))) as envs:
-        running = [_begin(environment, env, i, places[i]) for env, i in zip(envs, waiting, strict=False)]
+    with environments(environment, min(TOGETHER, len(places))) as envs:
+        running = [begin(environment, env, i, places[i]) for env, i in zip(envs, waiting, strict=False)]
         while running:
-            chosen = _actions(environment, act, _rows(running, columns))
+            chosen = actions_of(environment, act, rows_of(running, columns))
             left = []
             for slot, action in zip(running, chosen, strict=True):
                 if record:
                     said[slot.place].append((slot.now, action))
-                if not _step(environment, slot, action, sticky) and slot.steps < limit:
+                if not step(environment, slot, action, sticky) and slot.steps < limit:
                     left.append(slot)
                     continue
                 returns[slot.place], lengths[slot.place] = slot.total, slot.steps
                 place = next(waiting, None)
                 if place is not None:
-                    left.append(_begin(environment, slot.env, place, places[place]))
+                    left.append(begin(environment, slot.env, place, places[place]))
             running = left
-    kept = [(np.array([o for o, _ in one]), np.array([a for _, a in one], dtype=np.int64)) for one in said]
-    return Episodes(
-        returns,
-        lengths,
-        places,
-        tuple(o for o, _ in kept) if record else None,
-        tuple(a for _, a in kept) if record else None,
-    )
+    return Episodes(returns, lengths, places, *(_recorded(said) if record else (None, None)))
+
+
+def _recorded(said: list[list[tuple[np.ndarray, int]]]) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """The observations and the actions of each episode."""
+    seen = tuple(np.array([row for row, _ in one]) for one in said)
+    return seen, tuple(np.array([action for _, action in one], dtype=np.int64) for one in said)
 
 
 def play_many(
@@ -250,78 +227,6 @@ def _checked(
     if max_steps is not None and max_steps < 1:
         raise InputError(f"max_steps must be a whole number >= 1 or None; got {max_steps!r}")
     return [int(c) for c in changes]
-
-
-@contextmanager
-def _environments(environment: Environment, n: int) -> Iterator[list[Any]]:
-    """`n` environments, some of them from an earlier run: every episode begins by a reset with its seed."""
-    idle = _IDLE.pop(environment, [])
-    taken, rest = idle[:n], idle[n:]
-    taken += [environment.make() for _ in range(n - len(taken))]
-    try:
-        yield taken
-    except BaseException:
-        for env in taken:
-            env.close()
-        taken = []
-        raise
-    finally:
-        _IDLE[environment] = [*_IDLE.pop(environment, []), *taken, *rest]
-        while len(_IDLE) > _KEPT_ENVIRONMENTS:
-            for env in _IDLE.popitem(last=False)[1]:
-                env.close()
-
-
-def _begin(environment: Environment, env: Any, place: int, seed: int) -> _Slot:
-    try:
-        observation, _ = env.reset(seed=seed)
-    except Exception as error:
-        raise InputError(f"the environment {environment.name} raised {type(error).__name__}: {error}") from error
-    row = observed(observation, environment.name, len(environment.columns))
-    return _Slot(place, env, row, row, np.random.default_rng((seed, 1)))
-
-
-def _step(environment: Environment, slot: _Slot, action: int, sticky: float) -> bool:
-    """One step of one episode; whether it ended."""
-    if sticky and slot.steps and slot.chance.random() < sticky:
-        action = slot.last
-    try:
-        observation, reward, over, cut, _ = slot.env.step(action)
-    except Exception as error:
-        raise InputError(f"the environment {environment.name} raised {type(error).__name__}: {error}") from error
-    slot.last, slot.before = action, slot.now
-    slot.now = observed(observation, environment.name, len(environment.columns))
-    slot.total, slot.steps = slot.total + float(reward), slot.steps + 1
-    if not math.isfinite(slot.total):
-        raise InputError(f"the rewards of the environment {environment.name} must be finite; got {reward!r:.40}")
-    return bool(over or cut)
-
-
-def _rows(running: list[_Slot], columns: list[int]) -> np.ndarray:
-    now = np.array([slot.now for slot in running])
-    if not columns:
-        return now
-    before = np.array([slot.before for slot in running])
-    return np.hstack([now, now[:, columns] - before[:, columns]])
-
-
-def _actions(environment: Environment, act: Act, rows: np.ndarray) -> list[int]:
-    """What the policy says, one legal action a row."""
-    try:
-        said = np.asarray(act(rows))
-    except (InputError, TeacherError):
-        raise
-    except Exception as error:
-        raise TeacherError(f"the policy raised {type(error).__name__} on {rows.shape} observations: {error}") from error
-    a = len(environment.actions)
-    legal = said.shape == (len(rows),) and said.dtype.kind in "iub" and said.min() >= 0 and said.max() < a
-    if not legal:
-        raise TeacherError(
-            f"a policy must answer {len(rows)} rows with as many whole numbers from 0 to {a - 1}; got "
-            f"{np.array2string(said, threshold=6)[:80]} of shape {said.shape} and type {said.dtype}"
-        )
-    chosen: list[int] = said.tolist()
-    return [int(action) for action in chosen]
 
 
 def _parts(n_seeds: int, n_acts: int, n_jobs: int | None) -> list[slice]:
