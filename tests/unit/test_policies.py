@@ -336,6 +336,17 @@ class Predicts:
         return (rows @ W).argmax(axis=1), None
 
 
+class Chance:
+    def predict(self, rows: np.ndarray, state: Any = None, deterministic: bool = False) -> Any:
+        best = (rows @ W).argmax(axis=1)
+        return (best if deterministic else np.random.default_rng().permuted(best)), state
+
+
+def single(rows: torch.Tensor) -> torch.Tensor:
+    """A network in single precision, which takes nothing else."""
+    return rows @ torch.tensor(W, dtype=torch.float32).requires_grad_()
+
+
 class Classifier:
     classes_ = np.array([1])
 
@@ -353,6 +364,9 @@ class Classifier:
         (lambda row: 0 if row[0] + 0.5 * row[1] >= 0 else 1, "actions"),
         (lambda row: int(np.argmax(row @ W)), "actions"),
         (Predicts(), "actions"),
+        (Chance(), "actions"),
+        (lambda rows: single(torch.as_tensor(rows)), "q_values"),
+        (lambda row: single(torch.as_tensor(row)[None])[0].argmax(), "actions"),
         (torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.Dropout(0.5)), "q_values"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,16 +47,28 @@ def source_of(policy: Any, rows: np.ndarray, n_actions: int) -> PolicySource:
         return PolicySource(_Module(policy), f"the torch module {name}", kind if kind in KINDS else None)
     if hasattr(policy, "predict_proba") and hasattr(policy, "classes_"):
         return PolicySource(_Proba(policy, n_actions), f"the {name}", PROBABILITIES)
-    method = policy if callable(policy) else getattr(policy, "predict", None)
+    method = policy if callable(policy) else _predict(policy)
     if not callable(method):
         raise InputError(
             "a policy must be a stable-baselines3 model, a torch module, an object with predict, or a function of "
             f"observations; got a {name}"
         )
     called = getattr(policy, "__name__", name)
-    many, one = _Plain(method), _OneByOne(method)
-    ask = many if _serves(many, rows, n_actions) or not _serves(one, rows, n_actions) else one
+    ways: list[Ask] = [
+        way(method, kind) for kind in ("float64", "float32") for way in (_Plain, _OneByOne)
+    ]  # many environments observe in single precision, and torch then takes no other
+    ask = next((way for way in ways if _serves(way, rows, n_actions)), ways[0])
     return PolicySource(ask, f"the policy {called}")
+
+
+def _predict(policy: Any) -> Any:
+    """Its `predict`, told to take the best action where it knows that word."""
+    method = getattr(policy, "predict", None)
+    try:
+        known = inspect.signature(method).parameters if callable(method) else {}
+    except (TypeError, ValueError):
+        known = {}
+    return functools.partial(method, deterministic=True) if callable(method) and "deterministic" in known else method
 
 
 def _is_module(policy: Any) -> bool:
@@ -100,9 +114,10 @@ class _Plain:
     """A function of many observations; of a pair (actions, state), as some `predict` give, the actions count."""
 
     function: Callable[..., Any]
+    precision: str = "float64"
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        return _numbers(self.function(rows))
+        return _numbers(self.function(np.array(rows, dtype=self.precision)))
 
 
 @dataclass(frozen=True)
@@ -110,9 +125,10 @@ class _OneByOne:
     """A function of one observation."""
 
     function: Callable[..., Any]
+    precision: str = "float64"
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        said = [_numbers(self.function(row)) for row in rows]
+        said = [_numbers(self.function(row)) for row in np.array(rows, dtype=self.precision)]
         return np.array([one.item() if one.size == 1 else one for one in said])
 
 
