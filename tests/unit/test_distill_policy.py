@@ -242,6 +242,21 @@ def test_what_was_done_is_kept_after_an_interruption(where: str) -> None:
     assert PolicyDistillation.from_dict(found.to_dict()) == found
 
 
+def test_an_interruption_before_any_student_has_played_keeps_the_first_students(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from limbeck.policies import _dagger
+
+    def stop(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_dagger, "_played", stop)
+    found = distill_policy(Follow, follower, **QUICK)
+    assert not found.complete
+    assert len(found.candidates) >= 1
+    assert PolicyDistillation.from_dict(found.to_dict()).candidates[0].search_return is None
+
+
 def test_a_budget_that_is_over_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     found = distill_policy(Follow, follower, **{**QUICK, "budget_s": 1e-6})
     assert found.candidates

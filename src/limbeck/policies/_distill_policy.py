@@ -100,15 +100,16 @@ def distill_policy(
 
     Examples
     --------
-    >>> import numpy as np, limbeck
+    >>> import numpy as np
+    >>> from limbeck.policies import distill_policy
     >>> def teacher(observation):
     ...     push = observation @ np.array([0.3, 0.9, 10.0, 3.0])
     ...     return np.column_stack([-push, push])
-    >>> found = limbeck.distill_policy(
-    ...     "CartPole-v1", teacher, kind="q_values", students=["oblique_tree"], episodes=10, random_state=0
-    ... )  # doctest: +SKIP
-    >>> found.best().lines  # doctest: +SKIP
-    2
+    >>> found = distill_policy(
+    ...     "CartPole-v1", teacher, students=["tree"], budget_s=0.5, episodes=4, random_state=0
+    ... )
+    >>> found.teacher.mean, found.candidates[0].lines
+    (500.0, 2)
     """
     started = time.monotonic()
     asked = _read_students(students)

@@ -43,6 +43,7 @@ __all__ = [
     "RandomActs",
     "agreement_finding",
     "controls_finding",
+    "has_lead",
     "kept",
     "leads",
     "return_finding",
@@ -114,10 +115,14 @@ def leads(baseline: Baseline) -> tuple[float, tuple[float, float]]:
     return float(gap.mean()), bootstrap(lambda w: w @ gap / w.sum(axis=1), len(gap), baseline.seed)
 
 
+def has_lead(baseline: Baseline) -> bool:
+    """Whether the teacher is shown to play better than a random policy."""
+    return leads(baseline)[1][0] > 0
+
+
 def kept(returns: np.ndarray, baseline: Baseline) -> tuple[float, tuple[float, float]] | None:
     """The share of the teacher's lead that a student keeps, with its interval; None where there is no lead."""
-    lead, (low, _) = leads(baseline)
-    if not low > 0:
+    if not has_lead(baseline):
         return None
     gain, gap = np.asarray(returns) - baseline.random, baseline.teacher - baseline.random
 
@@ -125,7 +130,7 @@ def kept(returns: np.ndarray, baseline: Baseline) -> tuple[float, tuple[float, f
         below = weights @ gap
         return np.where(below > 0, weights @ gain / np.where(below > 0, below, 1.0), np.nan)
 
-    return float(gain.mean() / lead), bootstrap(share, len(gain), baseline.seed)
+    return float(gain.mean() / gap.mean()), bootstrap(share, len(gain), baseline.seed)
 
 
 def return_finding(returns: np.ndarray, baseline: Baseline) -> Finding:
@@ -212,10 +217,10 @@ def controls_finding(controls: dict[str, np.ndarray], baseline: Baseline) -> Fin
     """
     lead, interval = leads(baseline)
     title = TITLES["RC018"]
-    if not interval[0] > 0:
+    if not has_lead(baseline):
         message = (
-            f"a random policy plays as well as the teacher (lead {lead:.4g}, {interval[0]:.4g} to {interval[1]:.4g}): "
-            "the environment, or the teacher, can't tell a good student from a bad one"
+            f"the teacher is not shown to play better than a random policy (by {lead:.4g}, {interval[0]:.4g} to "
+            f"{interval[1]:.4g}): returns can't tell a good student from a bad one"
         )
         return Finding("RC018", "fail", None, None, KEPT, message, title, {"lead": lead})
     found = {name: kept(returns, baseline) for name, returns in controls.items()}
@@ -224,7 +229,11 @@ def controls_finding(controls: dict[str, np.ndarray], baseline: Baseline) -> Fin
     value, (low, high) = shares[worst]
     status = "pass" if high < KEPT else "fail" if low >= KEPT else "inconclusive"
     words = ", ".join(f"{name} {share:.2f}" for name, (share, _) in shares.items())
-    told = "they fail, as they must" if status == "pass" else "one of them passes for a student: RC014 can't be trusted"
+    told = {
+        "pass": "they fail, as they must",
+        "fail": f"{worst} plays as well as a student: RC014 tells nothing here",
+        "inconclusive": f"{worst} may play as well as a student",
+    }[status]
     message = f"of the teacher's lead the controls keep: {words}; {told}"
     details = {"kept": {name: share for name, (share, _) in shares.items()}}
     return Finding("RC018", status, value, (low, high), KEPT, message, title, details)  # type: ignore[arg-type]
