@@ -9,6 +9,8 @@ Departures
 - Everything that a program ever played counts, shrunk towards the mean of the contest it came from as if that had
   been played `PRIOR` times: a program that was lucky in its first contest is found out in the next ones, for those who
   stay play again on fresh episodes.
+- Programs are ranked by what they score less `CAUTION` standard errors, from the usual spread of returns: the best of
+  many that played little is mostly lucky.
 - Within a rung all programs play the same episodes (same seeds).
 - Of programs that do equally well the one of smaller size goes on.
 
@@ -39,6 +41,8 @@ from limbeck.policies._program_draft import Draft
 __all__ = ["Arena", "OutOfBudget", "Rung"]
 
 PRIOR = 3.0
+CAUTION = 0.7
+ENOUGH = 6  # episodes that tell how much returns differ
 SURE = 12  # as many episodes of the highest return there is leave nothing to search for
 CHUNK_SECONDS = 2.0
 
@@ -142,9 +146,15 @@ class Arena:
         return float(np.std(returns, ddof=1)) / math.sqrt(len(returns)) if len(returns) > 1 else 0.0
 
     def ranked(self, drafts: Iterable[Draft]) -> list[Draft]:
-        """Those that played, the best first."""
+        """Those that played, the best first: by what they score less a part of the doubt about it."""
         known = [draft for draft in dict.fromkeys(drafts) if draft in self.played]
-        return sorted(known, key=lambda draft: (-self.estimate(draft), draft.size))
+        deviations = [np.std(self.played[draft], ddof=1) for draft in known if self.n_played(draft) >= ENOUGH]
+        doubt = CAUTION * float(np.median(deviations)) if deviations else 0.0
+
+        def merit(draft: Draft) -> float:
+            return self.estimate(draft) - doubt / math.sqrt(self.n_played(draft) + PRIOR)
+
+        return sorted(known, key=lambda draft: (-merit(draft), draft.size))
 
     def is_best_possible(self, draft: Draft) -> bool:
         """Whether it always scored the same, the most that any program scored in one episode, and others less."""
