@@ -24,6 +24,7 @@ import numpy as np
 
 from limbeck.policies._candidate_lines import best_bands, canonical, column_scales, gap_threshold
 from limbeck.policies._program_draft import Draft, Form, Line, form_matrix
+from limbeck.policies._program_tidying import plain_form
 
 __all__ = ["fitted_forms", "grown", "lists_from_data"]
 
@@ -33,7 +34,7 @@ LEAST_STATES = 8
 def fitted_forms(rows: np.ndarray, gains: np.ndarray, max_terms: int) -> list[Form]:
     """Forms by least squares: what an action wins over another, or over the best other, on the columns that tell most.
 
-    Weights have two digits.
+    Each once with plain weights and once with weights of two digits.
     """
     columns = np.flatnonzero(column_scales(rows))
     if not len(columns):
@@ -50,7 +51,8 @@ def fitted_forms(rows: np.ndarray, gains: np.ndarray, max_terms: int) -> list[Fo
         while len(kept):
             weights = np.linalg.lstsq(Z[:, kept], target - target.mean(), rcond=None)[0]
             if len(kept) <= max_terms and np.abs(weights).max() > 1e-12:
-                forms[_rounded(columns[kept], weights / spread[kept])] = None
+                found = _rounded(columns[kept], weights / spread[kept])
+                forms.update(dict.fromkeys((plain_form(found)[1], found) if found else ()))
             kept = np.delete(kept, np.abs(weights).argmin())
     return [form for form in forms if form]
 

@@ -7,6 +7,8 @@ Own.
 Departures
 ----------
 - The best few of each size play once more on fresh episodes before one is taken: who was lucky is found out.
+- The best also plays with its weights in plain ratios (``x - y`` for ``0.83*x - 0.84*y``), and is taken so unless it
+  loses by it.
 - A size that scores less than a smaller one, beyond the noise, is left out: nobody needs its program.
 
 Cost
@@ -24,7 +26,7 @@ from limbeck._core.seeds import draw_seeds
 from limbeck.policies._episodes import Return, score_of
 from limbeck.policies._features import standing
 from limbeck.policies._program_draft import Draft, program_of
-from limbeck.policies._program_tidying import tidied
+from limbeck.policies._program_tidying import plain, tidied
 from limbeck.policies._racing import Arena, OutOfBudget
 from limbeck.readable import ProgramPolicy, policy_schema
 
@@ -34,6 +36,7 @@ FINALISTS = 4
 LEAST_PLAYED = 4
 CHOOSING_EPISODES = 12
 TIDYING_EPISODES = 3
+ALLOWED = 0.5  # standard errors that plain weights may cost
 LAST_EPISODES = (8, 30)
 
 
@@ -64,12 +67,13 @@ def finals(arena: Arena) -> tuple[FoundProgram, ...]:
     sizes = _undominated(arena, _by_size(arena))
     if not sizes:
         raise InputError("the search was over before a program had played; give it more seconds or steps")
-    waiting = [draft for drafts in sizes.values() for draft in drafts if len(drafts) > 1]
+    simpler = {size: plain(drafts[0]) for size, drafts in sizes.items()}
+    waiting = list(dict.fromkeys(draft for size, drafts in sizes.items() for draft in (*drafts, simpler[size])))
     n = min(CHOOSING_EPISODES, _affordable(arena, 2 * len(waiting)))
-    if waiting and n:
+    if n:
         with contextlib.suppress(OutOfBudget, KeyboardInterrupt):
             arena.play(waiting, n)
-    best = [arena.ranked(drafts)[0] for drafts in sizes.values()]
+    best = [_simplest(arena, arena.ranked(drafts)[0], simpler[size]) for size, drafts in sizes.items()]
     programs = _tidy(arena, sorted(best, key=arena.estimate, reverse=True))
     least, most = LAST_EPISODES
     seeds = draw_seeds(arena.generator, min(max(least, _affordable(arena, len(programs))), most))
@@ -87,6 +91,13 @@ def _by_size(arena: Arena) -> dict[int, list[Draft]]:
     for draft in arena.ranked(known):
         sizes.setdefault(len(draft.lines), []).append(draft)
     return {size: sizes[size][:FINALISTS] for size in sorted(sizes)}
+
+
+def _simplest(arena: Arena, draft: Draft, simpler: Draft) -> Draft:
+    """The simpler one where it scores no less beyond the noise."""
+    if arena.n_played(simpler) < LEAST_PLAYED:
+        return draft
+    return simpler if arena.estimate(simpler) >= arena.estimate(draft) - ALLOWED * arena.noise(draft) else draft
 
 
 def _undominated(arena: Arena, sizes: dict[int, list[Draft]]) -> dict[int, list[Draft]]:

@@ -24,9 +24,47 @@ import numpy as np
 
 from limbeck.policies._program_draft import Draft, Form, Line
 
-__all__ = ["tidied"]
+__all__ = ["plain", "plain_form", "tidied"]
 
 TOLERANCE = 0.002
+
+
+PLAIN = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
+def plain(draft: Draft) -> Draft:
+    """A program near by, its weights in the simplest ratios; it may act differently.
+
+    Examples
+    --------
+    >>> plain(Draft((Line(((0, 0.83), (1, -0.84), (3, 1.8)), -6.0, 17.0, 2, 1),), 0)).lines[0]
+    Line(form=((0, 1.0), (1, -1.0), (3, 2.0)), low=-7.1, high=20.0, below=2, above=1, gate=None)
+    """
+    return Draft(tuple(map(_plain_line, draft.lines)), draft.otherwise)
+
+
+def _plain_line(line: Line) -> Line:
+    unit, form = plain_form(line.form)
+    low, high = (_two_digits(bound / unit) for bound in (line.low, line.high))
+    if not line.gate:
+        return replace(line, form=form, low=low, high=high)
+    gate_unit, gate_form = plain_form(line.gate[0])
+    return replace(line, form=form, low=low, high=high, gate=(gate_form, _two_digits(line.gate[1] / gate_unit)))
+
+
+def plain_form(form: Form) -> tuple[float, Form]:
+    """The unit taken out of a form, one of its weights, and the form in it with the simplest ratios nearby."""
+    unit = sorted(abs(weight) for _, weight in form)[(len(form) - 1) // 2]
+    return unit, tuple((column, math.copysign(_simple(abs(weight) / unit), weight)) for column, weight in form)
+
+
+def _simple(ratio: float) -> float:
+    power = 10.0 ** math.floor(math.log10(ratio))
+    return _two_digits(min(PLAIN, key=lambda digit: abs(math.log(digit * power / ratio))) * power)
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}") if math.isfinite(value) else value
 
 
 def tidied(draft: Draft, rows: np.ndarray) -> Draft:

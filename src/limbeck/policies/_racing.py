@@ -2,7 +2,7 @@
 
 Source
 ------
-Karnin2013 (sequential halving). Jamieson2016 (with several budgets).
+Karnin2013 (sequential halving).
 
 Departures
 ----------
