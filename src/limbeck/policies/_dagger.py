@@ -220,7 +220,7 @@ def dagger(
     start : States, optional
         The first batch, where the teacher has played it already.
     seconds : float, optional
-        After `FITTED` of them no iteration is begun, and the choice plays fewer episodes where it would take longer.
+        After `FITTED` of them no iteration is begun, and the choice plays fewer episodes where it would take longer, or none.
     n_jobs : int, optional
     progress : function
     what : str
@@ -250,10 +250,11 @@ def dagger(
         n = clock.episodes(sum(student.length for student in race), episodes)
         complete = complete and n == episodes
         progress(f"{what}: chosen", 0, 1)
-        acts = [student.readable.act for student in race]
-        chosen = play_many(environment, acts, draw_seeds(choosing, n), changes=changes, n_jobs=n_jobs)
-        for student, one in zip(race, chosen, strict=True):
-            student.returns = [float(value) for value in one.returns]
+        if n > 1:
+            acts = [student.readable.act for student in race]
+            chosen = play_many(environment, acts, draw_seeds(choosing, n), changes=changes, n_jobs=n_jobs)
+            for student, one in zip(race, chosen, strict=True):
+                student.returns = [float(value) for value in one.returns]
         progress(f"{what}: chosen", 1, 1)
     except KeyboardInterrupt:
         complete, interrupted = False, True
@@ -275,11 +276,11 @@ class _Clock:
         return self.seconds is not None and time.monotonic() - self.began > share * self.seconds
 
     def episodes(self, length: float, most: int) -> int:
-        """How many episodes of so many steps together there is time for, at least two."""
+        """How many episodes of so many steps together there is time for."""
         if self.seconds is None or not self.steps:
             return most
         left = self.seconds - (time.monotonic() - self.began)
-        return int(max(2, min(most, left * self.steps / self.playing / max(length, 1.0))))
+        return int(max(0, min(most, left * self.steps / self.playing / max(length, 1.0))))
 
 
 def _recorded(environment: Environment, act: Any, seeds: tuple[int, ...], changes: tuple[int, ...]) -> Any:

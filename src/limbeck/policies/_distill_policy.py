@@ -102,14 +102,12 @@ def distill_policy(
     --------
     >>> import numpy as np
     >>> from limbeck.policies import distill_policy
-    >>> def teacher(observation):
-    ...     push = observation @ np.array([0.3, 0.9, 10.0, 3.0])
-    ...     return np.column_stack([-push, push])
-    >>> found = distill_policy(
-    ...     "CartPole-v1", teacher, students=["tree"], budget_s=0.5, episodes=4, random_state=0
-    ... )
-    >>> found.teacher.mean, found.candidates[0].lines
-    (500.0, 2)
+    >>> def with_the_swing(observation):
+    ...     speed = observation[:, 1]
+    ...     return np.column_stack([-speed, np.zeros(len(speed)), speed])
+    >>> found = distill_policy("MountainCar-v0", with_the_swing, students=["tree"], episodes=4, random_state=0)
+    >>> found.best().name, found.best().readable.features_used
+    ('tree_2', ('velocity',))
     """
     started = time.monotonic()
     asked = _read_students(students)
