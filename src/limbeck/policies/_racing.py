@@ -115,10 +115,9 @@ class Arena:
 
     def _chunk(self, n_episodes: int) -> int:
         """How many programs play between two looks at the clock."""
+        least = 1 if self.n_jobs == 1 else 4  # or processes would wait for work
         n_played = sum(map(len, self.played.values()))
-        if not n_played:
-            return 4
-        return max(4, int(CHUNK_SECONDS * n_played / max(self.seconds, 1e-9) / n_episodes))
+        return max(least, int(CHUNK_SECONDS * n_played / max(self.seconds, 1e-9) / n_episodes)) if n_played else least
 
     @property
     def rate(self) -> float:
