@@ -220,7 +220,8 @@ def dagger(
     start : States, optional
         The first batch, where the teacher has played it already.
     seconds : float, optional
-        After `FITTED` of them no iteration is begun, and the choice plays fewer episodes where it would take longer, or none.
+        After `FITTED` of them no iteration is begun, and the choice plays fewer episodes where it would take longer, or
+        none.
     n_jobs : int, optional
     progress : function
     what : str

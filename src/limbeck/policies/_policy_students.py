@@ -143,9 +143,7 @@ class Search:
             self.complete = False
             self.notes.append(f"interrupted: {name} is as it was by then")
         elif not result.complete:
-            self.notes.append(
-                f"{name}: the time was up before all {ITERATIONS} iterations; more may be found with more"
-            )
+            self.notes.append(f"{name}: the time was up before all was played; more seconds may find more")
         took = time.monotonic() - start
         named = [(f"{name}_{one.readable.n_leaves}", one.readable, one.mean) for one in result.best]
         self._keep(named, took)
