@@ -243,19 +243,13 @@ def dagger(
             fresh = [Student(bound, i, one) for bound, one in fit(seen, fitting + i).items()]
             students += fresh
             if iterations > 1:
-                played = _played(environment, policy, fresh, batches[i + 1], changes, n_jobs, clock)
-                states = states.joined(played)
+                states = states.joined(_played(environment, policy, fresh, batches[i + 1], changes, n_jobs, clock))
         progress(f"{what}: fitted and played", iterations, iterations)
         entered = _entered(students)
-        race = [student for own in entered for student in own]
-        n = clock.episodes(sum(student.length for student in race), episodes)
+        n = clock.episodes(sum(student.length for own in entered for student in own), episodes)
         complete = complete and n == episodes
         progress(f"{what}: chosen", 0, 1)
-        if n > 1:
-            acts = [student.readable.act for student in race]
-            chosen = play_many(environment, acts, draw_seeds(choosing, n), changes=changes, n_jobs=n_jobs)
-            for student, one in zip(race, chosen, strict=True):
-                student.returns = [float(value) for value in one.returns]
+        _race(environment, entered, draw_seeds(choosing, n), changes, n_jobs)
         progress(f"{what}: chosen", 1, 1)
     except KeyboardInterrupt:
         complete, interrupted = False, True
@@ -318,6 +312,23 @@ def _played(
 def _best_of(students: list[Student]) -> Student:
     """The highest mean return; of equal ones the latest, which has seen most."""
     return max(students, key=lambda student: (student.mean, student.iteration))
+
+
+def _race(
+    environment: Environment,
+    entered: list[list[Student]],
+    seeds: Sequence[int],
+    changes: Sequence[int],
+    n_jobs: int | None,
+) -> None:
+    """All who entered play from the same seeds; with fewer than two, the returns of the batches stay what is known."""
+    if len(seeds) < 2:
+        return
+    race = [student for own in entered for student in own]
+    acts = [student.readable.act for student in race]
+    played = play_many(environment, acts, seeds, changes=changes, n_jobs=n_jobs)
+    for student, one in zip(race, played, strict=True):
+        student.returns = [float(value) for value in one.returns]
 
 
 def _entered(students: list[Student]) -> list[list[Student]]:
