@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from limbeck._study import study_smooth_teachers
     from limbeck._tradeoff import tradeoff
     from limbeck.checks import Finding
+    from limbeck.policies import PolicyDistillation, distill_policy
     from limbeck.students import (
         FormulaClassifier,
         FormulaRegressor,
@@ -58,6 +59,7 @@ _HOMES = {
     "NetworkRegressor": "students",
     "OptimalTreeClassifier": "students",
     "OptimalTreeRegressor": "students",
+    "PolicyDistillation": "policies",
     "RuleListClassifier": "students",
     "RuleListRegressor": "students",
     "RuleSetClassifier": "students",
@@ -75,6 +77,7 @@ _HOMES = {
     "compress": "_compress",
     "distill": "_distill",
     "distill_block": "_block",
+    "distill_policy": "policies",
     "explain": "_explain",
     "load": "_load",
     "modules": "_modules",
@@ -86,6 +89,7 @@ _ROOMS = (
     "checks",
     "datasets",
     "modularity",
+    "policies",
     "queries",
     "readable",
     "report",
@@ -108,6 +112,7 @@ __all__ = [
     "NetworkRegressor",
     "OptimalTreeClassifier",
     "OptimalTreeRegressor",
+    "PolicyDistillation",
     "RuleListClassifier",
     "RuleListRegressor",
     "RuleSetClassifier",
@@ -125,6 +130,7 @@ __all__ = [
     "compress",
     "distill",
     "distill_block",
+    "distill_policy",
     "explain",
     "load",
     "modules",

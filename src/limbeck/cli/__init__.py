@@ -19,6 +19,7 @@ from limbeck.cli import (
     _compress,
     _data,
     _distill,
+    _distill_policy,
     _explain,
     _export,
     _modules,
@@ -50,6 +51,7 @@ app.command("bill")(_bill.bill)
 app.command("block")(_block.block)
 app.command("explain")(_explain.explain)
 app.command("modules")(_modules.modules)
+app.command("distill-policy")(_distill_policy.distill_policy)
 app.add_typer(_data.app, name="data")
 app.add_typer(_study.app, name="study")
 
