@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -55,6 +56,7 @@ def scaled(x: np.ndarray) -> np.ndarray:
 SETS = {"mnist": mnist, "cifar": cifar}
 
 
+@lru_cache(maxsize=1)  # read once in a process
 def images(name: str, rows: int | None = None) -> Images:
     """The parts; the validation rows are drawn once, the same for all seeds. `rows` limits those to train on."""
     x, y, x_test, y_test = SETS[name]()

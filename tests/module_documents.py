@@ -154,6 +154,7 @@ def modules(
             "strength": 20.0 if trained else None,
             "warmup_epochs": 5 if trained else None,
             "epochs": 15 if trained else None,
+            "split_epochs": 5 if trained else None,
         },
         "layers": layers,
         "scores": [

@@ -11,7 +11,8 @@ Departures
 
 Cost
 ----
-Clusters and their chance level: 40 clusterings a layer. Training: `warmup_epochs` + `epochs` passes over the rows.
+Clusters and their chance level: 40 clusterings a layer. Training: `warmup_epochs`, `epochs` and
+`split_epochs` passes over the rows.
 Circuits: some forward passes a label; see `limbeck.modularity.circuits`. The estimate is reported first.
 """
 
@@ -47,6 +48,7 @@ def modules(
     strength: float = 20.0,
     warmup_epochs: int = 0,
     epochs: int = 15,
+    split_epochs: int = 5,
     distill: bool = False,
     circuits: bool = True,
     names: Sequence[str] | None = None,
@@ -76,6 +78,9 @@ def modules(
         With `train`: how much being apart counts beside the task.
     warmup_epochs, epochs : int
         With `train`: passes over the rows before the clusters are found, and after.
+    split_epochs : int
+        With `train`: passes after these in which the weights between modules are held at 0, so that
+        splitting costs less.
     distill : bool
         Give each module a formula, tree or rules of its own.
     circuits : bool
@@ -118,6 +123,7 @@ def modules(
         "strength": float(strength) if train else None,
         "warmup_epochs": warmup_epochs if train else None,
         "epochs": epochs if train else None,
+        "split_epochs": split_epochs if train else None,
     }
     with reporting(progress) as report:
         parts = ("split", "clusters", "training", "judging", "interpretation", "circuits", "distilling")

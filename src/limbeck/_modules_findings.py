@@ -45,8 +45,15 @@ LEVEL = 0.05
 SHOWN = 6
 
 
-def clusterability_finding(found: Mapping[str, Clusterability]) -> Finding:
-    """RC011. Each layer's clusterability less chance; its p-value must be at most 0.05 in each layer."""
+def clusterability_finding(found: Mapping[str, Clusterability], *, held: bool = False) -> Finding:
+    """RC011. Each layer's clusterability less chance; its p-value must be at most 0.05 in each layer.
+
+    Not applicable where training `held` the weights between modules at 0: then it is 1 whatever the network is.
+    """
+    title = "The weights fall into clusters"
+    if held:
+        message = "training held the weights between modules at 0, so that it is 1: RC012 says what that costs"
+        return Finding("RC011", "not_applicable", None, None, 0.0, message, title)
     above = {name: float(one) - one.chance for name, one in found.items()}
     p_values = {name: float(one.p_value) for name, one in found.items()}
     passed = [name for name, p in p_values.items() if p <= LEVEL]
@@ -56,7 +63,6 @@ def clusterability_finding(found: Mapping[str, Clusterability]) -> Finding:
     more = f"; and {len(told) - SHOWN} more layers" if len(told) > SHOWN else ""
     message = f"clusterability {'; '.join(told[:SHOWN])}{more}"
     details = {"layers": above, "p": p_values, "level": LEVEL}
-    title = "The weights fall into clusters"
     return Finding("RC011", status, above[worst], None, 0.0, message, title, details)
 
 
@@ -101,9 +107,10 @@ def verdict(findings: Sequence[Finding]) -> str:
     decisive = [by_code[code] for code in ("RC011", "RC012") if code in by_code and by_code[code].status == "fail"]
     if decisive:
         return "does not come apart: " + "; ".join(f"{f.code} fail: {f.message}" for f in decisive)
-    open_ones = [f for f in findings if f.status != "pass"]
+    known = [f for f in findings if (f.code, f.status) != ("RC011", "not_applicable")]  # apart, since it was held so
+    open_ones = [f for f in known if f.status != "pass"]
     missing = [code for code in ("RC011", "RC012", "RC013") if code not in by_code]
     if open_ones or missing:
         told = [f"{f.code} {f.status}: {f.message}" for f in open_ones]
         return "comes apart in part: " + "; ".join([*told, *(f"{code} was not measured" for code in missing)])
-    return "comes apart: " + ", ".join(f"{f.code} {f.title.lower()}" for f in findings)
+    return "comes apart: " + ", ".join(f"{f.code} {f.title.lower()}" for f in known)

@@ -43,9 +43,10 @@ class ModulesResult:
     document : dict
         Everything as in ``modules.json``.
     network : SplitNetwork
-        The network with the weights between modules at 0; ``.parts`` are the modules as networks of their own.
+        The network with the weights between modules at 0; ``.parts`` are the modules as networks of their own. None
+        in a result that `load` read: see `read_network`.
     model : torch.nn.Module
-        The network before it was split: as given, or the trained copy.
+        The network before it was split: as given, or the trained copy. None in a result that `load` read.
     clusters : dict of Clusters
         Which module each unit belongs to, by layer.
     findings : tuple of Finding
@@ -57,8 +58,8 @@ class ModulesResult:
     """
 
     document: Mapping[str, Any] = field(repr=False)
-    network: SplitNetwork = field(repr=False)
-    model: torch.nn.Module = field(repr=False)
+    network: SplitNetwork | None = field(repr=False)
+    model: torch.nn.Module | None = field(repr=False)
     clusters: Mapping[str, Clusters] = field(repr=False)
     findings: tuple[Finding, ...]
     training: ModularTraining | None = field(default=None, repr=False)
@@ -95,7 +96,9 @@ class ModulesResult:
         doc = self.document
         recipe = doc["recipe"]
         how = (
-            f"trained for {recipe['epochs']} epochs, strength {recipe['strength']:g}" if recipe["trained"] else "as is"
+            f"trained for {recipe['epochs']} + {recipe['split_epochs']} epochs, strength {recipe['strength']:g}"
+            if recipe["trained"]
+            else "as is"
         )
         lines = [f"{recipe['k']} modules of {doc['model']} on {doc['name']}, {how}", ""]
         for layer in doc["layers"]:
@@ -132,11 +135,15 @@ class ModulesResult:
         ------
         StorageError
             Where the folder can't be written, or holds something else.
+        InputError
+            For a result that was read from a folder: its network is not there.
         """
         from safetensors.torch import save
 
         from limbeck.report import write_modules
 
+        if self.network is None:
+            raise InputError("a result that was read from a folder has no network to save; copy its folder instead")
         folder = Path(folder)
         refuse_foreign(folder, DOCUMENT, "modules")
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
@@ -145,6 +152,26 @@ class ModulesResult:
         write_file(folder / WEIGHTS, save({name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}))
         write_modules(folder, folder / "report.html")
         return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ModulesResult:
+        """The result that `save` wrote, without its networks: see `read_network`. Nothing in the folder is run.
+
+        Raises
+        ------
+        StorageError
+            Where the folder holds no modules, or is damaged.
+        """
+        from limbeck.report._entries import read_document
+        from limbeck.report._modules_read import read_modules
+
+        document = read_document(Path(folder), DOCUMENT, "a folder of modules", "modules")
+        try:
+            read_modules(document)
+            findings = tuple(Finding.from_dict(entry) for entry in document["findings"])
+            return cls(document, None, None, _clusters(document), findings)
+        except InputError as error:
+            raise StorageError(f"{folder} is damaged: {error}") from error
 
     @staticmethod
     def read_network(folder: str | Path, model: torch.nn.Module) -> SplitNetwork:
@@ -188,15 +215,12 @@ def read_network(folder: Path, model: torch.nn.Module) -> SplitNetwork:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    from limbeck.modularity import Clusters, split
+    from limbeck.modularity import split
     from limbeck.report._entries import read_document
 
     document = read_document(folder, DOCUMENT, "a folder of modules", "modules")
     try:
-        clusters = {
-            layer["name"]: Clusters(layer["row_labels"], layer["column_labels"], document["recipe"]["k"])
-            for layer in document["layers"]
-        }
+        clusters = _clusters(document)
         tensors = load((folder / WEIGHTS).read_bytes())
     except (KeyError, TypeError, InputError, OSError, SafetensorError) as error:
         raise StorageError(f"{folder} is damaged: {type(error).__name__}: {str(error)[:120]}") from None
@@ -207,3 +231,13 @@ def read_network(folder: Path, model: torch.nn.Module) -> SplitNetwork:
         told = " ".join(str(error).split())[:300]
         raise InputError(f"model must be a network with the weights that {folder / WEIGHTS} holds; {told}") from None
     return split(own, clusters)
+
+
+def _clusters(document: Mapping[str, Any]) -> dict[str, Clusters]:
+    """The labels of each layer's units, as a document has them."""
+    from limbeck.modularity import Clusters
+
+    return {
+        layer["name"]: Clusters(layer["row_labels"], layer["column_labels"], document["recipe"]["k"])
+        for layer in document["layers"]
+    }

@@ -120,6 +120,7 @@ def train_and_split(work: Work) -> None:
             strength=work.recipe["strength"],
             warmup_epochs=work.recipe["warmup_epochs"],
             epochs=work.recipe["epochs"],
+            split_epochs=work.recipe["split_epochs"],
             validation=(work.case.validation.X, work.case.validation.y),
             random_state=work.seeds["training"],
             progress=work.report,
@@ -129,6 +130,11 @@ def train_and_split(work: Work) -> None:
             work.complete = False
             work.notes.append("interrupted in training: the network is as far as it was trained")
     work.network = split(work.model, work.clusters, check_rows=work.case.train.X[:CHECK_ROWS])
+
+
+def held_apart(work: Work) -> bool:
+    """Whether training ended with the weights between modules held at 0."""
+    return work.training is not None and work.training.history["phase"].eq("split").any()
 
 
 def judge(work: Work, searches: int = SEARCHES) -> None:
@@ -147,7 +153,7 @@ def judge(work: Work, searches: int = SEARCHES) -> None:
     if work.training:
         work.measures = measured(work, searches)
     work.findings = [
-        clusterability_finding(work.measures),
+        clusterability_finding(work.measures, held=held_apart(work)),
         split_finding(answers["original"], answers["split"], held.y, case.metric, work.seeds["judging"]),
     ]
     work.notes.append("where the network was trained on these rows, its own score is flattered")

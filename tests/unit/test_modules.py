@@ -17,6 +17,7 @@ import limbeck
 from limbeck import _modules_stages as stages
 from limbeck._core.errors import InputError, StorageError, TeacherError
 from limbeck._modules_findings import clusterability_finding, specialisation_finding, split_finding, verdict
+from limbeck._modules_result import ModulesResult
 from limbeck.checks import Finding
 from limbeck.modularity import Clusterability, Specialisation
 from running_cli import limbeck as run_cli
@@ -99,6 +100,7 @@ def test_a_dense_network_does_not_come_apart() -> None:
         "strength": None,
         "warmup_epochs": None,
         "epochs": None,
+        "split_epochs": None,
     }
 
 
@@ -117,7 +119,7 @@ def test_training_leaves_the_network_and_says_what_it_did() -> None:
     net = dense(3)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     labels = np.array(["a", "b", "<i>c"])[answers(net).argmax(1)]
-    given = {"k": 2, "train": True, "epochs": 1, "classes": ["a", "b", "<i>c"], "random_state": 3}
+    given = {"k": 2, "train": True, "epochs": 1, "split_epochs": 0, "classes": ["a", "b", "<i>c"], "random_state": 3}
     one, two = (limbeck.modules(net, ROWS, labels, circuits=False, **given) for _ in range(2))
     assert one.to_dict() | {"seconds": 0} == two.to_dict() | {"seconds": 0}
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
@@ -168,6 +170,16 @@ def test_an_interrupt_keeps_what_is_done(
     assert found.circuits is None
     assert any("interrupted" in note for note in found.document["notes"])
     assert found.save(tmp_path / "m")
+
+
+def test_what_training_held_apart_is_judged_by_its_cost_alone() -> None:
+    given: dict[str, Any] = {"k": 2, "circuits": False, "random_state": 0}
+    found = limbeck.modules(dense(), ROWS, answers(dense()), train=True, epochs=1, split_epochs=1, **given)
+    assert [(f.code, f.status) for f in found.findings][:2] == [("RC011", "not_applicable"), ("RC012", "fail")]
+    assert found.verdict.startswith("does not come apart: RC012 fail")
+    net = planted()
+    found = limbeck.modules(net, ROWS, answers(net), train=True, epochs=1, split_epochs=1, **given)
+    assert "RC011" not in found.verdict
 
 
 def test_findings_pass_fail_and_stay_open() -> None:
@@ -316,3 +328,20 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert (none.returncode, "--target is required" in none.stderr) == (2, True)
     wrong = run_cli("modules", "--model", "mine_modules:net", *options, "--shape", "5", cwd=tmp_path)
     assert (wrong.returncode, "--shape 5 holds 5 numbers" in wrong.stderr) == (2, True)
+
+
+def test_a_saved_result_is_read_again_without_its_network(tmp_path: Path) -> None:
+    found = limbeck.modules(planted(), ROWS, answers(planted()), k=2, circuits=False, random_state=0)
+    folder = found.save(tmp_path / "m")
+    again = limbeck.load(folder)
+    assert isinstance(again, ModulesResult)
+    assert (again.text(), again.findings, again.to_dict()) == (found.text(), found.findings, found.to_dict())
+    assert all((again.clusters[n].mask() == own.mask()).all() for n, own in found.clusters.items())
+    assert again.table().equals(found.table())
+    assert again.network is None
+    with pytest.raises(InputError, match="copy its folder"):
+        again.save(tmp_path / "n")
+    document = folder / "modules.json"
+    document.write_text(document.read_text().replace('"RC012"', "3"))
+    with pytest.raises(StorageError, match="damaged"):
+        limbeck.load(folder)

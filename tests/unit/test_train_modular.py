@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from limbeck._core.errors import InputError, TeacherError
+from limbeck.modularity._split import split
 from limbeck.modularity._train_modular import ModularTraining, train_modular
 
 QUICK: dict[str, Any] = {"k": 2, "warmup_epochs": 1, "epochs": 2, "lr": 0.01, "random_state": 0}
@@ -63,6 +64,39 @@ def test_two_phases_make_a_network_that_is_less_enmeshed() -> None:
     weight = model[3].weight.detach().numpy() ** 2
     mask = found.clusters["3"].mask()
     assert 1 - weight[mask].sum() / weight.sum() == pytest.approx(found.history["enmeshment"].iloc[-1], abs=1e-6)
+
+
+@pytest.mark.parametrize("validation", [None, rows()])
+def test_a_last_phase_holds_the_weights_between_clusters_at_0(validation: Any) -> None:
+    model = network()
+    how: dict[str, Any] = {"k": 2, "warmup_epochs": 2, "epochs": 8, "lr": 0.01, "random_state": 0}
+    found = train_modular(model, rows(), **how, split_epochs=30, validation=validation)
+    assert list(found.history["phase"]) == ["plain"] * 2 + ["modular"] * 8 + ["split"] * 30
+    outside = ~found.clusters["3"].mask()
+    assert outside.any()
+    assert (model[3].weight.detach().numpy()[outside] == 0).all()
+    without = network()
+    train_modular(without, rows(), **how)
+    assert (without[3].weight.detach().numpy()[outside] != 0).any()
+    X, y = rows()
+    assert torch.equal(split(found).network(X), model(X))
+    scored = [nn.functional.cross_entropy(split(net, found.clusters).network(X), y).item() for net in (model, without)]
+    assert scored[0] < 0.9 * scored[1]
+
+
+def test_weights_made_anew_can_not_be_held_at_0() -> None:
+    model = network()
+    torch.nn.utils.parametrizations.weight_norm(model[3])
+    with pytest.raises(InputError, match="made anew"):
+        train_modular(model, rows(), **QUICK, split_epochs=1)
+
+
+def test_units_may_be_clustered_by_gradients() -> None:
+    ways: tuple[Any, ...] = ("weights", "gradients")
+    one, other = (train_modular(network(), rows(), **QUICK, affinity=how).clusters["3"] for how in ways)
+    assert one.to_dict() != other.to_dict()
+    with pytest.raises(InputError, match="affinity must be"):
+        train_modular(network(), rows(), **QUICK, affinity="colour")  # type: ignore[arg-type]
 
 
 def test_without_strength_nothing_comes_apart() -> None:
@@ -268,6 +302,7 @@ def test_bad_rows_are_said_before_anything_is_trained() -> None:
         ({"strength": -1.0}, "strength must be"),
         ({"warmup_epochs": -1}, "warmup_epochs must be"),
         ({"epochs": 0}, "epochs must be"),
+        ({"split_epochs": -1}, "split_epochs must be"),
         ({"epochs": 2.5}, "epochs must be"),
         ({"lr": 0.0}, "lr must be"),
         ({"patience": 2}, "patience needs validation"),

@@ -29,6 +29,9 @@ def modules(
     strength: Annotated[float, typer.Option(help="With --train: how much being apart counts.", min=0.0)] = 20.0,
     warmup_epochs: Annotated[int, typer.Option(help="With --train: plain passes over the rows first.", min=0)] = 0,
     epochs: Annotated[int, typer.Option(help="With --train: passes over the rows.", min=1)] = 15,
+    split_epochs: Annotated[
+        int, typer.Option(help="With --train: passes after these with the weights between modules at 0.", min=0)
+    ] = 5,
     distill: Annotated[
         bool, typer.Option("--distill", help="Give each module a formula, tree or rules of its own.")
     ] = False,
@@ -68,6 +71,7 @@ def modules(
         strength=strength,
         warmup_epochs=warmup_epochs,
         epochs=epochs,
+        split_epochs=split_epochs,
         distill=distill,
         circuits=circuits,
         names=names,

@@ -1,4 +1,4 @@
-"""``limbeck show``: a run's findings, one student as a person reads it, or an explanation in words."""
+"""``limbeck show``: a run's findings, one student as a person reads it; an explanation, modules or a policy in words."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ __all__ = ["show"]
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="The folder of a run or of an explanation.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, an explanation, modules or a policy.")],
     student: Annotated[str | None, typer.Argument(help="A student's name; absent: all findings.")] = None,
 ) -> None:
-    """Print a run's findings, or one student's text and findings; of an explanation what the network used."""
-    from limbeck import Explanation, load
+    """Print a run's findings, or one student's text and findings; an explanation, modules or a policy in words."""
+    from limbeck import load
     from limbeck._core.errors import InputError
+    from limbeck._result import Distillation
 
     result = load(run)
-    if not isinstance(result, Explanation):
+    if isinstance(result, Distillation):
         _show_run(result, student)
     elif student is None:
         typer.echo(result.text())
     else:
-        raise InputError(f"{run} holds an explanation, which has no students; leave {student!r:.60} out")
+        raise InputError(f"{run} holds no students: only a run of `limbeck distill` does; leave {student!r:.60} out")
 
 
 def _show_run(result: Distillation, student: str | None) -> None:

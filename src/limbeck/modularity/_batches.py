@@ -31,9 +31,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         n = len(self.x)
-        order = torch.randperm(n) if self.shuffle else torch.arange(n)
+        order = (torch.randperm(n) if self.shuffle else torch.arange(n)).to(self.x.device)
         for start in range(0, n, self.size):
-            index = order[start : start + self.size].to(self.x.device)
+            index = order[start : start + self.size]
             yield self.x[index], self.y[index]
 
 

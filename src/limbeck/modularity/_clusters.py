@@ -37,7 +37,7 @@ from limbeck.modularity._cocluster import DEAD, co_cluster
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Clusters", "cluster", "cluster_layers"]
+__all__ = ["Clusters", "check_affinity", "cluster", "cluster_layers"]
 
 METHODS = ("spectral", "hungarian")
 AFFINITIES = ("weights", "gradients")
@@ -288,11 +288,7 @@ def cluster_layers(
     True
     """
     names = chosen_layers(model, layers)
-    if affinity not in AFFINITIES:
-        raise InputError(
-            f"affinity must be one of {', '.join(AFFINITIES)}; got {affinity!r:.60}."
-            f"{did_you_mean(affinity, AFFINITIES)}"
-        )
+    check_affinity(affinity)
     order = list(weight_layers(model))
     names.sort(key=order.index)
     matrices = _matrices(model, names, affinity, data)
@@ -301,6 +297,15 @@ def cluster_layers(
     for chain, seed in zip(chains, draw_seeds(random_state, len(chains)), strict=True):
         found |= _of_chain(chain, matrices, k, seed)
     return found
+
+
+def check_affinity(affinity: Any) -> None:
+    """Refuse what is no affinity."""
+    if affinity not in AFFINITIES:
+        raise InputError(
+            f"affinity must be one of {', '.join(AFFINITIES)}; got {affinity!r:.60}."
+            f"{did_you_mean(affinity, AFFINITIES)}"
+        )
 
 
 def _matrices(model: torch.nn.Module, names: list[str], affinity: str, data: Any) -> dict[str, np.ndarray]:

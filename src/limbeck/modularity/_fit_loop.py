@@ -42,7 +42,10 @@ class Epoch:
 
 @dataclass
 class Fit:
-    """A model in training. `run` goes on from where the model is; `epochs` is what was done."""
+    """A model in training. `run` goes on from where the model is; `epochs` is what was done.
+
+    `after_step` is called after each step of the optimiser: it may hold weights where they are to be.
+    """
 
     model: torch.nn.Module
     batches: Any
@@ -52,6 +55,7 @@ class Fit:
     report: Report = lambda what, done, total: None
     total: int = 0
     doing: str = "training modules"
+    after_step: Callable[[], None] | None = None
     epochs: list[Epoch] = field(default_factory=list)
     _started: float = field(default_factory=time.perf_counter)
 
@@ -108,11 +112,13 @@ class Fit:
         """One step of the optimiser; the task loss before it."""
         self.optimiser.zero_grad(set_to_none=True)
         task = task_loss(self.model, x, y, self.loss)
-        whole = task if penalty is None or slopes is not None else task + strength * penalty(self.model)
+        whole = task if penalty is None or slopes is not None or not strength else task + strength * penalty(self.model)
         whole.backward()  # type: ignore[no-untyped-call]
         if slopes is not None:
             slopes(self.model, strength)
         self.optimiser.step()
+        if self.after_step is not None:
+            self.after_step()
         return task.detach()
 
     def _finite(self, value: float, what: str) -> float:

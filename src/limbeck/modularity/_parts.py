@@ -33,11 +33,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from limbeck._core.errors import TeacherError
+from limbeck._core.errors import InputError, TeacherError
 from limbeck._core.module_kept import module_kept, random_state_kept
 from limbeck._core.module_outputs import module_outputs
 
-__all__ = ["alone", "answers", "hold", "last_bias", "order_of_layers", "same", "smaller"]
+__all__ = ["alone", "answers", "cut", "hold", "last_bias", "order_of_layers", "same", "smaller"]
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 WEIGHTED = (nn.Linear, *CONVOLUTIONS)
@@ -80,12 +80,35 @@ def weighted(network: nn.Module, name: str) -> Any:
     return network.get_submodule(name)
 
 
-def hold(layer: nn.Module, mask: np.ndarray) -> None:
-    """Set to exactly 0 the weights where the mask ``(rows, columns)`` is False."""
+def hold(layer: nn.Module, kept: torch.Tensor) -> None:
+    """Set to exactly 0 the weights that are not to be kept: see `kept_weights`."""
     with torch.no_grad():
-        weight: torch.Tensor = layer.weight  # type: ignore[assignment]
-        kept = torch.tensor(mask, device=weight.device).reshape(*mask.shape, *[1] * (weight.ndim - 2))
-        weight.masked_fill_(~kept, 0.0)
+        layer.weight.masked_fill_(~kept, 0.0)  # type: ignore[operator,union-attr]
+
+
+def cut(network: nn.Module, clusters: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Set the weights between clusters to exactly 0, in place; the weights of each layer that are kept.
+
+    Raises
+    ------
+    InputError
+        For a layer whose weights are made anew at each call.
+    """
+    kept = {name: kept_weights(network.get_submodule(name), found.mask()) for name, found in clusters.items()}
+    for name, own in kept.items():
+        hold(network.get_submodule(name), own)
+        if bool((weighted(network, name).weight.detach().masked_fill(own, 0.0) != 0).any()):
+            raise InputError(
+                f"the weights of layer {name!r} are made anew at each call and can't be held at 0. Remove its "
+                "parametrization (torch.nn.utils.parametrize.remove_parametrizations) first."
+            )
+    return kept
+
+
+def kept_weights(layer: nn.Module, mask: np.ndarray) -> torch.Tensor:
+    """The mask ``(rows, columns)`` of a layer on its device, with a place for each dimension of a kernel."""
+    weight: torch.Tensor = layer.weight  # type: ignore[assignment]
+    return torch.tensor(mask, device=weight.device).reshape(*mask.shape, *[1] * (weight.ndim - 2))
 
 
 def alone(network: nn.Module, clusters: Mapping[str, Any], label: int, order: tuple[str, ...] | None) -> nn.Module:
@@ -96,7 +119,7 @@ def alone(network: nn.Module, clusters: Mapping[str, Any], label: int, order: tu
     part = copy.deepcopy(network)
     for name, found in clusters.items():
         layer = part.get_submodule(name)
-        hold(layer, np.outer(found.rows == label, found.columns == label))
+        hold(layer, kept_weights(layer, np.outer(found.rows == label, found.columns == label)))
         _without_bias(layer, found.rows != label)
     later = [] if order is None else later_layers(network, clusters, order)
     if order is not None and later:
@@ -106,7 +129,7 @@ def alone(network: nn.Module, clusters: Mapping[str, Any], label: int, order: tu
             labels = np.repeat(
                 last.rows, width // len(last.rows)
             )  # flattened: a channel's places are beside each other
-            hold(head, np.broadcast_to(labels == label, (height, width)))
+            hold(head, kept_weights(head, np.broadcast_to(labels == label, (height, width))))
     for name in later:
         _without_bias(part.get_submodule(name), None)
     return part

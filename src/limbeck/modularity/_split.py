@@ -38,12 +38,11 @@ from limbeck.modularity._parts import (
     WEIGHTED,
     alone,
     answers,
-    hold,
+    cut,
     last_bias,
     order_of_layers,
     same,
     smaller,
-    weighted,
 )
 from limbeck.modularity._train_modular import PROBE, ModularTraining
 
@@ -187,13 +186,7 @@ def split(
         clusters = model.clusters if isinstance(model, ModularTraining) else cluster_layers(own)
     _check(own, clusters)
     network = copy.deepcopy(own)
-    for name, found in clusters.items():
-        hold(network.get_submodule(name), found.mask())
-        if bool(weighted(network, name).weight.detach().cpu().numpy()[~found.mask()].any()):
-            raise InputError(
-                f"the weights of layer {name!r} are made anew at each call and can't be held at 0. Remove its "
-                "parametrization (torch.nn.utils.parametrize.remove_parametrizations) first."
-            )
+    cut(network, clusters)
     made = SplitNetwork(network, copy.deepcopy(own), clusters)
     rows = _probe_rows(own, probe if check_rows is None else check_rows)
     _take_apart(made, rows)

@@ -1,4 +1,4 @@
-"""Training a network that comes apart: a plain phase, clusters of its units, and a phase that keeps them apart.
+"""Training a network that comes apart: a plain phase, clusters of its units, phases that draw and hold them apart.
 
 Source
 ------
@@ -12,8 +12,10 @@ Departures
 ----------
 - The labels of a chain of layers are consistent: the units between two layers have one label, not one for each.
 - The optimiser's state is kept from the plain phase to the next one.
+- `split_epochs` (own; 0 is the paper) train on with the weights between clusters held at exactly 0, so that the network
+  wins back what the split costs. From there on there is no penalty: nothing is left between the clusters.
 - Where validation rows are given, the weights of the epoch with the least validation loss plus penalty are kept; epochs
-  of the plain phase are not chosen from, since the clusters come after it.
+  of the plain phase are not chosen from, since the clusters come after it; each later phase keeps its own best.
 
 Checked
 -------
@@ -27,13 +29,14 @@ A step is a plain step and one pass over the clustered weights: see `add_enmeshm
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -43,8 +46,9 @@ from limbeck._core.module_kept import random_state_kept
 from limbeck._core.progress import Progress, reporting
 from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck.modularity._batches import as_batches, seeded
-from limbeck.modularity._clusters import Clusters, cluster_layers
+from limbeck.modularity._clusters import Clusters, check_affinity, cluster_layers
 from limbeck.modularity._fit_loop import Epoch, Fit, Loss, Slopes, default_loss, weights_of
+from limbeck.modularity._parts import cut, hold
 from limbeck.training._enmeshment import add_enmeshment_gradient, enmeshment_loss
 
 __all__ = ["ModularTraining", "train_modular"]
@@ -65,8 +69,8 @@ class ModularTraining:
     clusters : dict of Clusters
         For each clustered layer the labels of its rows and columns.
     history : DataFrame
-        A line an epoch: ``phase`` (plain or modular), the mean task ``loss``, ``enmeshment`` (1 - C) and ``validation``
-        (the task loss) at its end, ``seconds``.
+        A line an epoch: ``phase`` (plain, modular or split), the mean task ``loss``, ``enmeshment`` (1 - C) and
+        ``validation`` (the task loss) at its end, ``seconds``.
     complete : bool
         False where it was stopped with Ctrl-C.
     seconds : float
@@ -92,6 +96,8 @@ def train_modular(
     strength: float = 20.0,
     warmup_epochs: int = 5,
     epochs: int = 15,
+    split_epochs: int = 0,
+    affinity: Literal["weights", "gradients"] = "weights",
     loss: Loss | None = None,
     optimizer: Optimiser | None = None,
     lr: float = 1e-3,
@@ -117,6 +123,10 @@ def train_modular(
         How much the enmeshment counts beside the task loss.
     warmup_epochs, epochs : int
         Plain epochs before the clusters are found, and epochs with the penalty. 0 plain epochs for a trained network.
+    split_epochs : int
+        Epochs after these in which the weights between clusters are held at exactly 0. The network is then split.
+    affinity : {"weights", "gradients"}
+        By what the units are clustered; gradients are taken on the rows of `loader`: see `cluster_layers`.
     loss : callable, optional
         From outputs and targets to a scalar; where absent, cross entropy for whole numbers, else the squared error.
     optimizer : callable or torch.optim.Optimizer, optional
@@ -152,7 +162,7 @@ def train_modular(
 
     Cost
     ----
-    ``warmup_epochs + epochs`` passes of training; the penalty adds little to a step.
+    ``warmup_epochs + epochs + split_epochs`` passes of training; the penalty adds little to a step.
 
     Examples
     --------
@@ -166,28 +176,32 @@ def train_modular(
     True
     """
     started = time.perf_counter()
-    _check(k, strength, warmup_epochs, epochs, lr, validation, patience)
+    numbers = {"warmup_epochs": warmup_epochs, "epochs": epochs, "split_epochs": split_epochs}
+    _check(k, strength, numbers, lr, validation, patience)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"model must be a torch.nn.Module; got {type(model).__name__}")
     order_seed, cluster_seed = draw_seeds(random_state, 2)
 
     def clusters() -> dict[str, Clusters]:
-        return cluster_layers(model, layers, k, random_state=cluster_seed)
+        return cluster_layers(model, layers, k, affinity=affinity, data=loader, random_state=cluster_seed)
 
-    clusters()  # so that layers that can't be clustered are said before the plain phase, not after it
+    check_affinity(affinity)
+    first = cluster_layers(model, layers, k)  # layers that can't be clustered are said before the work, not after it
+    if split_epochs:
+        cut(copy.deepcopy(model), first)
     with reporting(progress) as report, random_state_kept(), seeded(loader, order_seed), _as_before(model, device):
         batches = as_batches(loader, model, "loader")
         held = None if validation is None else as_batches(validation, model, "validation", size=512, shuffle=False)
         optimiser = _optimiser(model, optimizer, lr)
-        fit = Fit(model, batches, loss or default_loss, optimiser, held, report, warmup_epochs + epochs)
-        found, complete = _both_phases(fit, clusters, (warmup_epochs, epochs), strength, patience)
+        fit = Fit(model, batches, loss or default_loss, optimiser, held, report, sum(numbers.values()))
+        found, complete = _phases(fit, clusters, tuple(numbers.values()), strength, patience)
         optimiser.zero_grad(set_to_none=True)
         probe = _probe(batches)
     return ModularTraining(model, found, _table(fit.epochs), complete, time.perf_counter() - started, probe)
 
 
-def _both_phases(
-    fit: Fit, cluster: Callable[[], dict[str, Clusters]], n: tuple[int, int], strength: float, patience: int | None
+def _phases(
+    fit: Fit, cluster: Callable[[], dict[str, Clusters]], n: tuple[int, ...], strength: float, patience: int | None
 ) -> tuple[dict[str, Clusters], bool]:
     """The clusters, and whether nobody stopped it."""
     found: dict[str, Clusters] | None = None
@@ -206,12 +220,27 @@ def _both_phases(
             slopes=_slopes(fit.model, found),
             patience=patience,
         )
+        if n[2]:
+            train_split(fit, found, n[2], patience)
         complete = True
     except KeyboardInterrupt:
         complete = False
         fit.report(f"stopped after {len(fit.epochs)} epochs; what is done is kept", 0, 0)
     fit.report(fit.doing, fit.total, fit.total)
     return (cluster() if found is None else found), complete
+
+
+def train_split(fit: Fit, clusters: Mapping[str, Clusters], epochs: int, patience: int | None = None) -> None:
+    """Train on with the weights between clusters held at exactly 0."""
+
+    def held() -> None:
+        for name, own in kept.items():
+            hold(fit.model.get_submodule(name), own)
+
+    kept = cut(fit.model, clusters)
+    fit.after_step = held
+    fit.run(epochs, "split", lambda model: enmeshment_loss(model, clusters), patience=patience)
+    fit.after_step = None
 
 
 def _slopes(model: torch.nn.Module, clusters: dict[str, Clusters]) -> Slopes | None:
@@ -271,8 +300,9 @@ def _table(epochs: Sequence[Epoch]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(names), index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))
 
 
-def _check(k: Any, strength: Any, warmup: Any, epochs: Any, lr: Any, validation: Any, patience: Any) -> None:
-    for name, value, least in (("warmup_epochs", warmup, 0), ("epochs", epochs, 1), ("k", 2 if k is None else k, 2)):
+def _check(k: Any, strength: Any, numbers: dict[str, Any], lr: Any, validation: Any, patience: Any) -> None:
+    for name, value in {**numbers, "k": 2 if k is None else k}.items():
+        least = {"epochs": 1, "k": 2}.get(name, 0)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise InputError(f"{name} must be a whole number >= {least}; got {value!r:.60}")
     for name, number in (("strength", strength), ("lr", lr)):

@@ -23,7 +23,7 @@ def again_lines(found: Modules) -> dict[str, str]:
     if recipe.trained:
         python.append("train=True")
         shell.append("--train")
-        for name in ("strength", "warmup_epochs", "epochs"):
+        for name in ("strength", "warmup_epochs", "epochs", "split_epochs"):
             value = getattr(recipe, name)
             if value is not None:
                 python.append(f"{name}={value!r}")

@@ -128,6 +128,7 @@ def _recipe(entry: Entry) -> Recipe:
         _known(entry["strength"], Entry.number),
         _known(entry["warmup_epochs"], Entry.count),
         _known(entry["epochs"], Entry.count),
+        _known(entry["split_epochs"], Entry.count) if "split_epochs" in entry.value else None,
     )
 
 

@@ -78,6 +78,7 @@ class Recipe:
     strength: float | None
     warmup_epochs: int | None
     epochs: int | None
+    split_epochs: int | None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ def _recipe(found: Modules) -> str:
         parts.append(f"{plural(recipe.warmup_epochs, 'plain epoch')}, then clustered")
     if recipe.epochs is not None:
         parts.append(f"{plural(recipe.epochs, 'epoch')} with the enmeshment penalty")
+    if recipe.split_epochs:
+        parts.append(f"{plural(recipe.split_epochs, 'epoch')} with the weights between modules at 0")
     if recipe.strength is not None:
         parts.append(f"strength {number(recipe.strength, 3)}")
     return ", ".join(parts) or "trained to be modular"
