@@ -1,4 +1,4 @@
-"""``limbeck show``: a run's findings, one student as a person reads it; an explanation, modules or a policy in words."""
+"""``limbeck show``: a run's findings, one student as a person reads it; an explanation, modules, a policy in words."""
 
 from __future__ import annotations
 
