@@ -64,11 +64,13 @@ def _rom(name: str) -> Path:
 class RamGame(gymnasium.Env[np.ndarray, int]):
     """An Atari game with positions as observations; see `ram_environment`."""
 
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 - as gymnasium has it
+
     def __init__(
         self, game: str = "Breakout", *, frame_skip: int = 4, sticky: float = 0.25, render_mode: str | None = None
     ) -> None:
         layout = _LAYOUTS[game]
-        self.metadata = {"render_modes": ["rgb_array"], "render_fps": 60 // frame_skip}
+        self.metadata = {**self.metadata, "render_fps": 60 // frame_skip}
         self.game, self.frame_skip, self.sticky, self.render_mode = game, frame_skip, sticky, render_mode
         self.observation_names = (*layout.positions, *layout.velocities)
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
