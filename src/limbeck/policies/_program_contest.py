@@ -73,6 +73,10 @@ class Contest:
         arena = self.arena
         return min(arena.most_steps, arena.steps + max(0.0, arena.deadline - arena.clock()) * arena.rate)
 
+    def entrants(self, share: float) -> int:
+        """How many programs a first race can have for a share of all steps."""
+        return round(share * self.reachable() / (EPISODES_EACH * self.arena.mean_steps))
+
     def first(self, size: int, drafts: Sequence[Draft], share: float) -> None:
         """Let many programs of so many lines race: as many as a share of all steps allows, the first ones first."""
         drafts = [draft for draft in dict.fromkeys(drafts) if len(draft.lines) == size]
@@ -81,7 +85,7 @@ class Contest:
             return
         if not self.arena.played:
             self.arena.play(drafts[:4], 1)  # to know what an episode costs
-        n = round(share * self.reachable() / (EPISODES_EACH * self.arena.mean_steps))
+        n = self.entrants(share)
         if size > 1 and n < FEWEST:
             return
         drafts = drafts[: max(FEWEST, n)]
@@ -129,7 +133,7 @@ class Contest:
         chances = 1.0 / np.arange(1, len(elites) + 1)
         parents = generator.choice(len(elites), size=N_CHILDREN, p=chances / chances.sum())
         children = [child for i in parents for child in self.near.changed(elites[i], 1, elites)]
-        children += [child for draft in self.elites.get(size + 1, [])[:1] for child in self.near.shorter(draft)]
+        children += [child for draft in self.elites.get(size + 1, [])[:2] for child in self.near.shorter(draft)]
         if size > 1:
             children += self.longer(size - 1, 4)
         self._keep(size, self.arena.race([*elites, *children], ROUND))

@@ -13,7 +13,7 @@ Departures
 
 Cost
 ----
-As many episodes as time and steps are left for, at least 11 and at most 41 a size.
+As many episodes as time and steps are left for, at least 11 and at most 53 a size.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["FoundProgram", "finals"]
 
 FINALISTS = 4
 LEAST_PLAYED = 4
-CHOOSING_EPISODES = 12
+CHOOSING_EPISODES = 20
 TIDYING_EPISODES = 3
 ALLOWED = 0.5  # standard errors that plain weights may cost
 LAST_EPISODES = (8, 30)

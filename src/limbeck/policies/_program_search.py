@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import numpy as np
 
@@ -40,9 +39,10 @@ from limbeck.policies._candidate_lines import candidate_forms, candidate_lines, 
 from limbeck.policies._environment import Environment
 from limbeck.policies._episodes import play_episodes
 from limbeck.policies._features import standing
-from limbeck.policies._growing import fitted_forms, lists_from_data
+from limbeck.policies._growing import fitted_forms
 from limbeck.policies._lessons import Lessons, lessons
 from limbeck.policies._local_search import Neighbourhood
+from limbeck.policies._longer_programs import race_longer
 from limbeck.policies._policy import Policy
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_finals import FoundProgram, finals
@@ -51,16 +51,14 @@ from limbeck.policies._racing import Arena, OutOfBudget
 __all__ = ["FoundProgram", "search_programs"]
 
 MOST_STATES = 2_500
-GROWTH_STATES = 1_200
 FIRST_LINES = 160
 FORMS_EACH = 20
-GENERATIONS = 2
+GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
 TEACHER_EPISODES = 8
 NEAR = 0.6
-ONE_LINE_SHARE = 0.18
+ONE_LINE_SHARE = 0.15
 GOOD_LINE_SHARE = 0.6
-MORE_LINES_SHARE = 0.3
 FINAL_SHARE = 0.12
 LEAST_STATES = 20
 
@@ -146,11 +144,11 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
     contest.first(1, first, ONE_LINE_SHARE)
     if _is_near_teacher(contest, policy):
         contest.settle(1, GOOD_LINE_SHARE * contest.reachable())
-    for _ in range(GENERATIONS):
+    for share in GENERATIONS:
         if contest.is_over or max_lines == 1:
             break
         _learn(contest, policy)
-        _grow(contest, max_lines, max_terms)
+        race_longer(contest, max_lines, max_terms, share)
     contest.go_on()
 
 
@@ -162,18 +160,6 @@ def _is_near_teacher(contest: Contest, policy: Policy) -> bool:
     level, best = float(played.returns.mean()), arena.estimate(contest.elites[1][0])
     poor = float(np.median([returns[0] for returns in arena.played.values()]))
     return best >= poor + NEAR * (level - poor)
-
-
-def _grow(contest: Contest, max_lines: int, max_terms: int) -> None:
-    """First races of more lines: lists fitted to the states that are known, and lines added to the best programs."""
-    generator, known = contest.arena.generator, contest.known
-    some = known.taken(generator.permutation(len(known))[:GROWTH_STATES])
-    fitted = fitted_forms(some.rows, some.graded, max_terms)
-    lists = lists_from_data([*contest.near.pool, *fitted], some.rows, some.wins, max_lines)
-    share = MORE_LINES_SHARE / GENERATIONS / (max_lines - 1)
-    for size in range(2, max_lines + 1):
-        both = zip_longest(lists[size - 1] if size <= len(lists) else [], contest.longer(size - 1, 12))
-        contest.first(size, [draft for pair in both for draft in pair if draft is not None], share)
 
 
 def _learn(contest: Contest, policy: Policy) -> None:

@@ -43,7 +43,7 @@ __all__ = ["Arena", "OutOfBudget", "Rung"]
 PRIOR = 3.0
 CAUTION = 0.7
 ENOUGH = 6  # episodes that tell how much returns differ
-SURE = 12  # as many episodes of the highest return there is leave nothing to search for
+SURE = 40  # as many episodes of the highest return there is leave nothing to search for
 CHUNK_SECONDS = 2.0
 
 Act = Callable[[np.ndarray], np.ndarray]
