@@ -182,6 +182,7 @@ def _candidate(found: Found, judged: Judged) -> PolicyCandidate:
         judged.returns,
         found.search_return,
         judged.differences,
+        judged.firing,
     )
 
 

@@ -48,6 +48,8 @@ class PolicyCandidate:
         The mean return by which it was chosen, on other seeds.
     most_different : tuple of dict
         The states that it came to where it acts otherwise than the teacher and that matters most; see `differences`.
+    firing : tuple of float
+        In what share of the states that it came to each guard or leaf decides, in the order of `readable.decisions`.
     """
 
     name: str
@@ -58,6 +60,7 @@ class PolicyCandidate:
     returns: tuple[float, ...] = field(default=(), repr=False)
     search_return: float | None = None
     most_different: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    firing: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def complexity(self) -> int:
@@ -111,6 +114,7 @@ class PolicyCandidate:
             "search_return": self.search_return,
             "seconds": self.seconds,
             "differences": [dict(one) for one in self.most_different],
+            "firing": list(self.firing),
         }
 
     @classmethod
@@ -134,6 +138,7 @@ class PolicyCandidate:
             tuple(float(v) for v in data["returns"]),
             None if data.get("search_return") is None else float(data["search_return"]),
             different,
+            tuple(float(v) for v in data.get("firing") or ()),
         )
 
 

@@ -105,13 +105,16 @@ class Bench:
 
 @dataclass(frozen=True)
 class Judged:
-    """A student's score and findings, its return for each seed, and where it differs from the teacher."""
+    """A student's score and findings, its return for each seed, where it differs from the teacher, and how often each
+    of its guards or leaves decides.
+    """
 
     score: Return
     findings: tuple[Finding, ...]
     returns: tuple[float, ...]
     differences: tuple[dict[str, Any], ...]
     used: tuple[int, ...]
+    firing: tuple[float, ...]
 
 
 def set_bench(setting: Setting) -> Bench:
@@ -187,7 +190,8 @@ def _scored(setting: Setting, bench: Bench, readable: Any, episodes: Episodes) -
     rows = standing(episodes, setting.changes)
     seen = rows[:, : len(setting.environment.columns)]
     theirs, weights = setting.policy.act(seen), setting.policy.weights(seen)
-    own = np.asarray(readable.act(rows))
+    decided = readable.firing(rows)
+    own, firing = np.array(readable.decisions)[decided], np.bincount(decided, minlength=len(readable.decisions))
     episode = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
     table = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(table, (theirs, own), 1)
@@ -208,7 +212,8 @@ def _scored(setting: Setting, bench: Bench, readable: Any, episodes: Episodes) -
         for i in _spread(differ, episode[differ])[:SHOWN]
     )
     used = tuple(int(a) for a in np.unique(own))
-    return Judged(score_of(episodes), findings, tuple(returns.tolist()), differences, used)
+    shares = tuple((firing / len(rows)).tolist())
+    return Judged(score_of(episodes), findings, tuple(returns.tolist()), differences, used, shares)
 
 
 def _spread(states: np.ndarray, episode: np.ndarray) -> np.ndarray:

@@ -68,6 +68,7 @@ def read_recording(data: Any) -> Recorded:
         actions=actions,
         lines=() if readable is None else readable.lines(),
         decisions=tuple(decisions),
+        used=() if readable is None else readable.columns_used,
         seed=top["seed"].count(),
         steps=top["steps"].count(),
         total=top["return"].number(),

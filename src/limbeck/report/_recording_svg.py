@@ -31,7 +31,7 @@ from limbeck.report._words import shortened
 __all__ = ["animated_svg", "wrapped"]
 
 WIDTH, MARGIN, GAP = 960.0, 22.0, 28.0
-TALL, BROAD = 420.0, 400.0
+TALL, BROAD, CURVES = 420.0, 400.0, 300.0
 """The most that the picture takes."""
 ADVANCE, LINE = 8.45, 24.0
 MOST_LINES = 22
@@ -118,16 +118,18 @@ def _seen(found: Recorded, clock: _Clock) -> tuple[list[Markup], float, float]:
     """The picture, or curves, and how large it is drawn."""
     shown = found.pictures
     if shown is None:
-        drawing = curves_svg(found, int(BROAD), 300)
-        box = {"x": MARGIN, "y": MARGIN, "width": BROAD, "height": 300.0}
-        cursor = clock.cursor(120.0, BROAD - 12.0, 0.0, 300.0)
-        return [element("svg", {**box, "viewBox": f"0 0 {place(BROAD)} 300"}, drawing, cursor)], BROAD, 300.0
+        box = {"x": MARGIN, "y": MARGIN, "width": BROAD, "height": CURVES}
+        cursor = clock.cursor(MARGIN + 120.0, MARGIN + BROAD - 12.0, MARGIN, MARGIN + CURVES)
+        return [element("svg", box, curves_svg(found, int(BROAD), int(CURVES))), cursor], BROAD, CURVES
     scale = min(BROAD / shown.width, TALL / shown.height)
     wide, high = scale * shown.width, scale * shown.height
     images = [_sheet(clock, shown, i, found.frames) for i in range(len(shown.sheets))]
-    box = {"x": MARGIN, "y": MARGIN, "width": wide, "height": high}
-    window = {**box, "viewBox": f"0 0 {shown.width} {shown.height}", "class": "pixels"}
-    return [element("svg", window, *images), element("rect", {**box, "class": "frame"})], wide, high
+    # No svg inside the svg for what moves: browsers run a clock of its own for each
+    window = element("clipPath", {"id": "window"}, element("rect", {"width": shown.width, "height": shown.height}))
+    moved = f"translate({place(MARGIN)} {place(MARGIN)}) scale({scale:.6g})"
+    screen = element("g", {"clip-path": "url(#window)", "transform": moved, "class": "pixels"}, *images)
+    frame = {"class": "frame", "x": MARGIN, "y": MARGIN, "width": wide, "height": high}
+    return [window, screen, element("rect", frame)], wide, high
 
 
 def _sheet(clock: _Clock, shown: Pictures, i: int, frames: int) -> Markup:

@@ -37,6 +37,8 @@ class Recorded:
         The program, empty where a policy without text played.
     decisions : tuple of int
         The action of each guard or leaf.
+    used : tuple of int
+        The columns that the program compares.
     """
 
     environment: str
@@ -46,6 +48,7 @@ class Recorded:
     actions: tuple[str, ...]
     lines: tuple[Line, ...]
     decisions: tuple[int, ...]
+    used: tuple[int, ...]
     seed: int
     steps: int
     total: float

@@ -37,7 +37,7 @@ def episode_view(found: Recorded) -> dict[str, Any]:
     return {
         "sentence": sentence(found),
         "screen": curves_svg(found, 640, 360) if found.pictures is None else _screen(found),
-        "is_picture": found.pictures is not None,
+        "shape": _shape(found),
         "caption": _caption(found),
         "lines": [
             [{"text": text, "guard": guard, "fires": _fires(found, guard)} for text, guard in line]
@@ -70,6 +70,11 @@ def sentence(found: Recorded) -> str:
     )
 
 
+def _shape(found: Recorded) -> str:
+    shown = found.pictures
+    return "drawn" if shown is None else "wide" if shown.width > shown.height else ""
+
+
 def _ordinal(n: int) -> str:
     ends = {1: "st", 2: "nd", 3: "rd"}
     return f"{n}{'th' if 10 < n % 100 < 14 else ends.get(n % 10, 'th')}"
@@ -91,10 +96,8 @@ def _value(value: float) -> str:
 
 
 def _used(found: Recorded) -> list[int]:
-    """The columns whose numbers are shown: those whose names stand in the program, else the first."""
-    written = " ".join(text for line in found.lines for text, _ in line)
-    named = [j for j, name in enumerate(found.columns) if name in written]
-    return (named or list(range(len(found.columns))))[:MOST_VALUES]
+    """The columns whose numbers are shown: those that the program compares, else the first."""
+    return list(found.used or range(len(found.columns)))[:MOST_VALUES]
 
 
 def _screen(found: Recorded) -> Markup:
