@@ -14,7 +14,11 @@ from limbeck.policies._candidate_lines import best_bands, candidate_forms
 from limbeck.policies._environment import as_environment
 from limbeck.policies._episodes import Episodes, play_episodes
 from limbeck.policies._growing import grown
+from limbeck.policies._lessons import lessons
+from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._policy import as_policy
+from limbeck.policies._polishing import polish
+from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft, Line, program_of
 from limbeck.policies._program_search import FoundProgram, search_programs
 from limbeck.policies._program_tidying import tidied
@@ -209,6 +213,37 @@ def test_luck_is_not_kept_and_the_steps_are() -> None:
         arena.race([bad, good], [(2, 2), (2, 2), (2, 2)])
     assert arena.steps == 220  # no contest begins after the last step
     assert len(arena.played[good]) == 11
+
+
+class Noisy(Arena):
+    """A return says how often a program does what is planted, with much noise."""
+
+    def episodes(self, acts: Any, seeds: Any, *, record: bool = False) -> list[Episodes]:
+        rows = np.random.default_rng(seeds[0]).uniform(-3, 3, size=(300, 4))
+        self.noise_draws = getattr(self, "noise_draws", np.random.default_rng(0))
+        means = [100 * (act(rows) == right_actions(rows, False)).mean() for act in acts]
+        return [
+            Episodes(mean + 6 * self.noise_draws.normal(size=len(seeds)), np.full(len(seeds), 10), tuple(seeds))
+            for mean in means
+        ]
+
+
+def test_numbers_that_are_off_are_polished_under_noise() -> None:
+    start = Draft((Line(((0, 0.6), (1, -1.5), (3, 0.4)), -2.5, 0.5, LEFT, RIGHT),), STAY)
+    rows = np.random.default_rng(6).uniform(-3, 3, size=(500, 4))
+    generator = np.random.default_rng(1)
+    arena = Noisy(as_environment(Follow), generator, math.inf, 10**6)
+    near = Neighbourhood(rows, 3, np.ones(4), [GAP], 4, generator)
+    policy = as_policy(lambda seen: one_hot(right_actions(seen, False)), as_environment(Follow))
+    contest = Contest(arena, near, lessons(policy, rows, np.ones(500), 4), lambda what, done, total: None, 1)
+    contest.enter(arena.race([start], [(4, 1)]))
+    polish(contest, start, 24 * 12 * 10)
+    best = contest.elites[1][0]
+    right = right_actions(rows, False)
+    assert (start(rows) == right).mean() < 0.75
+    assert (best(rows) == right).mean() > 0.88
+    polish(contest, best, 100)  # too few steps for anything
+    assert contest.elites[1][0] == best
 
 
 def test_a_stop_keeps_what_is_best_so_far() -> None:

@@ -229,7 +229,7 @@ def _ranked(forms: Sequence[Form], rows: np.ndarray, gains: Sequence[np.ndarray]
 
 
 def candidate_lines(
-    forms: Sequence[Form], rows: np.ndarray, gains: Sequence[np.ndarray], n_kept: int, per_columns: int = 12
+    forms: Sequence[Form], rows: np.ndarray, gains: Sequence[np.ndarray], n_kept: int, per_columns: int = 5
 ) -> list[Draft]:
     """Programs of one line, the best first: each form with its best thresholds, by each of several gains in turn.
 

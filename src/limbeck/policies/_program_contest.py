@@ -102,6 +102,11 @@ class Contest:
         goal = self.arena.estimate(self.elites[best][0]) - self.arena.noise(self.elites[best][0])
         return min(size for size in self.elites if self.arena.estimate(self.elites[size][0]) >= goal)
 
+    def enter(self, drafts: Sequence[Draft]) -> None:
+        """Programs that raced elsewhere, among the others of as many lines."""
+        for size in sorted({len(draft.lines) for draft in drafts}):
+            self._keep(size, [draft for draft in drafts if len(draft.lines) == size])
+
     def settle(self, size: int, most_steps: float) -> None:
         """Rounds of one size until its best stands still, or the steps are used up."""
         while self.arena.steps < most_steps and self.still[size] < PATIENCE and not self.is_over:

@@ -44,7 +44,9 @@ from limbeck.policies._lessons import Lessons, lessons
 from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._longer_programs import race_longer
 from limbeck.policies._policy import Policy
+from limbeck.policies._polishing import polish
 from limbeck.policies._program_contest import Contest
+from limbeck.policies._program_draft import Draft
 from limbeck.policies._program_finals import FoundProgram, finals
 from limbeck.policies._racing import Arena, OutOfBudget
 
@@ -61,6 +63,7 @@ ONE_LINE_SHARE = 0.15
 GOOD_LINE_SHARE = 0.6
 FINAL_SHARE = 0.12
 LEAST_STATES = 20
+POLISHED = 3
 
 
 def search_programs(
@@ -143,13 +146,30 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
     contest = Contest(arena, near, known, report, max_lines)
     contest.first(1, first, ONE_LINE_SHARE)
     if _is_near_teacher(contest, policy):
-        contest.settle(1, GOOD_LINE_SHARE * contest.reachable())
+        _polish_lines(contest, GOOD_LINE_SHARE * contest.reachable())
     for share in GENERATIONS:
         if contest.is_over or max_lines == 1:
             break
         _learn(contest, policy)
         race_longer(contest, max_lines, max_terms, share)
     contest.go_on()
+
+
+def _polish_lines(contest: Contest, most_steps: float) -> None:
+    """One line: the best on two different choices of columns polished, then the best of all, in turn with rounds."""
+    arena = contest.arena
+    each = max(0.0, most_steps - arena.steps) / (2 * POLISHED)
+    for i in range(POLISHED):
+        if contest.is_over:
+            return
+        contest.settle(1, arena.steps + each)
+        others = [draft for draft in contest.elites[1] if _columns(draft) != _columns(contest.elites[1][0])]
+        polish(contest, others[0] if i == 1 and others else contest.elites[1][0], each)
+    contest.settle(1, most_steps)
+
+
+def _columns(draft: Draft) -> tuple[int, ...]:
+    return tuple(column for column, _ in draft.lines[0].form)
 
 
 def _is_near_teacher(contest: Contest, policy: Policy) -> bool:
