@@ -43,7 +43,8 @@ text { font: 14px var(--sans); fill: var(--ink); }
 .on { fill: var(--accent-soft); stroke: var(--accent); stroke-width: 1.5; }
 .ring { fill: none; stroke: var(--use); stroke-width: 2.5; }
 .pixels { image-rendering: pixelated; } .frame { fill: none; stroke: var(--line); }
-.seen { fill: none; stroke: var(--accent); stroke-width: 1.6; } .at { fill: var(--ink); } .cursor { stroke: var(--ink); }
+.seen { fill: none; stroke: var(--accent); stroke-width: 1.6; }
+.at { fill: var(--ink); } .cursor { stroke: var(--ink); }
 .k0 { fill: var(--k0); } .k1 { fill: var(--k1); } .k2 { fill: var(--k2); } .k3 { fill: var(--k3); }
 .k4 { fill: var(--k4); } .k5 { fill: var(--k5); } .k6 { fill: var(--k6); } .k7 { fill: var(--k7); }
 .rule { stroke: var(--line); fill: none; } .tick { font-size: 11px; fill: var(--quiet); }
@@ -152,12 +153,13 @@ def _chips(found: Recorded, clock: _Clock, left: float, edge: float) -> tuple[li
         if x + wide > edge and x > left:
             x, y = left, y + 36.0
         box = {"x": x, "y": y, "width": wide, "height": 26.0, "rx": 13}
+        dot = {"class": f"k{action % TONES}", "x": x + 11, "y": y + 8, "width": 10, "height": 10, "rx": 3}
         ring = {"class": "ring", "x": x - 3.5, "y": y - 3.5, "width": wide + 7, "height": 33.0, "rx": 16.5}
         parts += [
             element("rect", {**box, "class": "chip"}),
             clock.while_it_is(found.taken, action, "rect", {**box, "class": "on"}),
             Markup("") if found.wanted is None else clock.while_it_is(found.wanted, action, "rect", ring),
-            element("rect", {"class": f"k{action % TONES}", "x": x + 11, "y": y + 8, "width": 10, "height": 10, "rx": 3}),
+            element("rect", dot),
             element("text", {"x": x + 27, "y": y + 18}, text),
         ]
         x += wide + 12.0

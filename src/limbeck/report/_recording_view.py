@@ -11,6 +11,7 @@ O(frames).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,8 @@ def curves_svg(found: Recorded, width: int, height: int) -> Markup:
         xs = left + (right - left) * np.arange(found.frames) / max(found.frames - 1, 1)
         points = " ".join(f"{place(float(x))},{place(float(y))}" for x, y in zip(xs, ys, strict=True))
         parts.append(element("path", {"class": "rule", "d": f"M{place(left)} {place(top + tall)}H{place(right)}"}))
-        parts.append(element("text", {"class": "curve-name", "x": 4, "y": top + tall / 2}, shortened(found.columns[j], 16)))
+        name = shortened(found.columns[j], 16)
+        parts.append(element("text", {"class": "curve-name", "x": 4, "y": top + tall / 2}, name))
         span_text = f"{_value(low)} to {_value(low + float(np.ptp(values)))}"
         parts.append(element("text", {"class": "tick", "x": 4, "y": top + tall / 2 + 15}, span_text))
         parts.append(element("polyline", {"class": "seen", "points": points}))
@@ -164,7 +166,7 @@ def curves_svg(found: Recorded, width: int, height: int) -> Markup:
 def runs(values: np.ndarray) -> list[tuple[int, int, int]]:
     """Equal neighbours as (first, past the last, value)."""
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return [(a, b, int(values[a])) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(a, b, int(values[a])) for a, b in pairwise(edges)]
 
 
 def _lanes(found: Recorded) -> list[dict[str, Any]]:

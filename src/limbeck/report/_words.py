@@ -36,10 +36,22 @@ FAMILY_LABELS = {
     "soft_tree": "soft tree",
     "rule_list": "rule list",
     "rule_set": "rule set",
+    "program": "program",
+    "policy_tree": "tree of actions",
 }
 """Families in words; any other family is called by its own name."""
 
-DIRECTIONS = {"RC001": "at least", "RC002": "at least", "RC003": "at most", "RC004": "at least"}
+DIRECTIONS = {
+    "RC001": "at least",
+    "RC002": "at least",
+    "RC003": "at most",
+    "RC004": "at least",
+    "RC014": "at least",
+    "RC015": "at least",
+    "RC016": "at least",
+    "RC017": "at least",
+    "RC018": "below",
+}
 """On which side of its threshold a check's value must lie."""
 
 MINUS = "\N{MINUS SIGN}"
