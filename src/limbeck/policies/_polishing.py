@@ -38,11 +38,12 @@ import numpy as np
 from limbeck.policies._candidate_lines import gap_threshold
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft, Form, Line, form_matrix
+from limbeck.policies._racing import Arena
 
-__all__ = ["Numbers", "polish"]
+__all__ = ["Numbers", "polish", "polishing_steps"]
 
-N_CHILDREN, N_PARENTS = 12, 5
-FEWEST, MOST = 4, 24  # generations
+N_CHILDREN, N_PARENTS = 10, 4
+FEWEST, USUAL, MOST = 4, 12, 24  # generations
 FIRST_SIZE, LAST_SIZE = 0.3, 0.06
 SHARES = np.log(N_PARENTS + 0.5) - np.log(np.arange(1, N_PARENTS + 1))
 RACE = ((2, 4), (4, 3))
@@ -51,7 +52,7 @@ RACE = ((2, 4), (4, 3))
 def polish(contest: Contest, draft: Draft, most_steps: float) -> None:
     """Polish a program for so many steps; what comes of it races against it, and the best enter the contest."""
     arena, numbers = contest.arena, Numbers(draft, contest.near.rows)
-    n = min(MOST, int(most_steps / (N_CHILDREN * max(arena.lengths[draft], arena.mean_steps))))
+    n = min(MOST, int(USUAL * most_steps / polishing_steps(arena, draft)))
     if n < FEWEST:
         return
     parent, end = numbers.start, arena.steps + most_steps
@@ -65,6 +66,11 @@ def polish(contest: Contest, draft: Draft, most_steps: float) -> None:
             break
     late = list(dict.fromkeys(parents[-1:] + parents[len(parents) // 2 :: 3]))
     contest.enter(arena.race([draft, *late], RACE))
+
+
+def polishing_steps(arena: Arena, draft: Draft) -> float:
+    """The steps that a polishing of usual length takes."""
+    return USUAL * N_CHILDREN * max(arena.lengths[draft], arena.mean_steps)
 
 
 def _next(contest: Contest, numbers: Numbers, parent: np.ndarray, size: float) -> np.ndarray:

@@ -14,7 +14,7 @@ Departures
 
 Cost
 ----
-A round plays about 100 episodes.
+A round plays about 80 episodes.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from limbeck.policies._racing import Arena, Rung
 
 __all__ = ["Contest"]
 
-FIRST: tuple[tuple[int, float], ...] = ((1, 0.5), (2, 0.2), (4, 0.1), (6, 0.05))
-EPISODES_EACH = 1 + 2 * 0.5 + 4 * 0.2 + 6 * 0.1  # that a program of the first race plays in the mean
+FIRST: tuple[tuple[int, float], ...] = ((1, 0.25), (2, 0.1), (4, 0.05))
+EPISODES_EACH = 1 + 2 * 0.25 + 4 * 0.1  # that a program of the first race plays in the mean
 FEWEST = 8  # with fewer a race is worth nothing
-ROUND: tuple[Rung, ...] = ((1, 14), (2, 7), (5, 4), (10, 2))
-N_CHILDREN = 24
+ROUND: tuple[Rung, ...] = ((1, 10), (2, 5), (6, 3))
+N_CHILDREN = 20
 N_ELITES = 6
 PATIENCE = 8
 LONGEST = 24
