@@ -130,7 +130,7 @@ class Recording:
         StorageError
             Where it can't be written.
         """
-        from limbeck.report import render_recording, render_recording_svg
+        from limbeck.report._recording import render_recording, render_recording_svg
 
         path, document = Path(path), self.to_dict()
         kind = path.suffix.lower()

@@ -245,23 +245,24 @@ def _place_labels(students: Sequence[StudentView], axes: _Axes) -> dict[int, tup
         points.append((x, axes.y(value), 7.4 * len(shortened(s.name, 24)) + (40 if value < axes.floor else 0)))
         if s.fidelity.interval:
             bars.append((x, axes.y(s.fidelity.interval[1]), axes.y(s.fidelity.interval[0])))
-    return dict(zip([s.index for s in shown], label_places(points, bars, axes), strict=True))
+    places = [where or (20.0, 4.5, "start") for where in label_places(points, bars, axes)]
+    return dict(zip([s.index for s in shown], places, strict=True))
 
 
 def label_places(
     points: Sequence[tuple[float, float, float]], bars: Sequence[tuple[float, float, float]], axes: SizeAxis
-) -> list[tuple[float, float, str]]:
+) -> list[tuple[float, float, str] | None]:
     """For each mark (x, y, length of its name) where the name stands beside it: the first of some places that is free.
 
-    `bars` are upright lines (x, top, bottom) to keep clear of.
+    None where no place is. `bars` are upright lines (x, top, bottom) to keep clear of.
     """
     taken: list[Box] = [(x - 11, y - 11, x + 11, y + 11) for x, y, _ in points]
     taken += [(x - 3, top, x + 3, bottom) for x, top, bottom in bars]
-    out = []
+    out: list[tuple[float, float, str] | None] = []
     for x, y, long in points:
         options = [(20.0, 4.5, "start"), (-20.0, 4.5, "end"), (12.0, -13.0, "start"), (12.0, 22.0, "start")]
         options += [(-12.0, -13.0, "end"), (-12.0, 22.0, "end")]
-        best = options[0]
+        best = None
         for dx, dy, anchor in options:
             left = x + dx - (long if anchor == "end" else 0)
             box = (left, y + dy - 11, left + long, y + dy + 3)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -46,12 +47,15 @@ def policy_front_svg(found: Policies, width: int, height: int) -> Markup:
         x, y = axes.x(one.complexity), axes.y(one.score.mean)
         points.append((x, y, 7.4 * len(_label(one, axes))))
         bars.append((x, axes.y(one.score.high), axes.y(one.score.low)))
-    labels = label_places(points, bars, axes)
+    # Those on the front choose first where their names stand; of the others some have no place
+    first = [*kept, *(i for i in range(len(points)) if i not in kept)]
+    placed = label_places([points[i] for i in first], bars, axes)
+    labels = dict(zip(first, placed, strict=True))
     order = sorted(range(len(found.candidates)), key=lambda i: (i in kept, -found.candidates[i].complexity))
     parts = [
         element("g", {"class": "grid", "aria-hidden": "true"}, *axes.grid()),
-        _level(axes, found.random, "a random policy", "random-level"),
-        _level(axes, found.teacher, "the teacher", "teacher-level"),
+        _level(axes, found.random, "random-level"),
+        _level(axes, found.teacher, "teacher-level"),
         stairs([points[i][:2] for i in kept]),
         *[_point(found.candidates[i], i, axes, labels[i], i in kept) for i in order],
     ]
@@ -95,15 +99,13 @@ class _Axes(SizeAxis):
         return [*lines, *self.foot(), words]
 
 
-def _level(axes: _Axes, score: Score, name: str, kind: str) -> Markup:
+def _level(axes: _Axes, score: Score, kind: str) -> Markup:
     """A line across at a return, its interval as a band."""
     top, bottom, y = axes.y(score.high), axes.y(score.low), axes.y(score.mean)
     wide = axes.right - axes.left
     band = element("rect", {"class": "band", "x": axes.left, "y": top, "width": wide, "height": max(bottom - top, 0.5)})
     line = element("path", {"class": "level", "d": f"M{place(axes.left)} {place(y)}H{place(axes.right)}"})
-    above = top - 6 > axes.top + 4
-    at = {"class": "tick level-word", "x": axes.right, "y": top - 6 if above else bottom + 14}
-    return element("g", {"class": kind}, band, line, element("text", at, f"{name} {number(score.mean)}"))
+    return element("g", {"class": kind, "aria-hidden": "true"}, band, line)
 
 
 def _label(one: PlayedCandidate, axes: _Axes) -> str:
@@ -111,23 +113,26 @@ def _label(one: PlayedCandidate, axes: _Axes) -> str:
     return shortened(one.name, 24) + (f" ↓ {number(one.score.mean)}" if one.score.mean < axes.floor else "")
 
 
-def _point(one: PlayedCandidate, i: int, axes: _Axes, label: tuple[float, float, str], kept: bool) -> Markup:
+def _point(one: PlayedCandidate, i: int, axes: _Axes, label: Any, kept: bool) -> Markup:
     x, y = axes.x(one.complexity), axes.y(one.score.mean)
     parts = [element("circle", {"class": "halo", "r": 17})]
     low, high = axes.y(one.score.low) - y, axes.y(one.score.high) - y
     if one.score.mean >= axes.floor:
         bar = f"M0 {place(low)}V{place(high)}M-5 {place(low)}H5M-5 {place(high)}H5"
         parts.append(element("path", {"class": "bar", "d": bar}))
-    dx, dy, anchor = label
     words = (
         f"{shortened(one.name, 60)}: {plural(one.complexity, 'symbol')}, return {number(one.score.mean)} "
         f"({number(one.score.low)} to {number(one.score.high)})"
     )
-    parts += [
-        mark(one.family),
-        element("text", {"class": "name", "x": dx, "y": dy, "text-anchor": anchor}, _label(one, axes)),
-        element("title", {}, words),
-    ]
+    parts += [mark(one.family), element("title", {}, words)]
+    if label is not None or kept:
+        dx, dy, anchor = label or (
+            -20.0 if x > 0.6 * axes.right else 20.0,
+            4.5,
+            "end" if x > 0.6 * axes.right else "start",
+        )
+        name = element("text", {"class": "name", "x": dx, "y": dy, "text-anchor": anchor}, _label(one, axes))
+        parts.append(name)
     kind = f"point family-{tone(one.family, one.name)}{'' if kept else ' dominated'}"
     group = element("g", {"class": kind, "transform": f"translate({place(x)} {place(y)})"}, *parts)
     return element("a", {"href": f"#candidate-{i}", "aria-label": words}, group)

@@ -99,6 +99,8 @@ def head(found: Policies) -> dict[str, Any]:
         "best": None if best is None else _program(best, found, 40),
         "best_index": None if best is None else found.candidates.index(best),
         "facts": facts,
+        "teacher": number(found.teacher.mean),
+        "random": number(found.random.mean),
         "notes": [shortened(note, 1_000) for note in found.notes[:50]],
         "complete": found.complete,
     }
@@ -146,6 +148,7 @@ def _candidate(found: Policies, i: int, is_kept: bool, is_best: bool, limits: Li
         "tone": tone(one.family, one.name),
         "mark": mark(one.family),
         "kind": kind,
+        "is_best": is_best,
         "label": VERDICT_LABELS[kind],
         "verdict": _reason(one.verdict),
         "facts": facts,
