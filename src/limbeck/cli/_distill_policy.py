@@ -14,7 +14,7 @@ import typer
 from limbeck.cli._options import Jobs, Quiet, Seed
 from limbeck.cli._runs import names_in
 
-__all__ = ["distill_policy"]
+__all__ = ["distill_policy", "environment_named", "teacher_named"]
 
 
 def distill_policy(
@@ -49,8 +49,8 @@ def distill_policy(
     from limbeck.policies._distill_policy import distill_policy as distilled
 
     result = distilled(
-        _environment_named(env),
-        _teacher_named(teacher),
+        environment_named(env),
+        teacher_named(teacher),
         students=names_in(students) or None,
         budget_s=budget_s,
         names=names_in(names) or None,
@@ -91,13 +91,13 @@ class MadeByName:
         return found
 
 
-def _environment_named(text: str) -> Any:
+def environment_named(text: str) -> Any:
     """The id, or a maker for ``module:name``; gymnasium's own ``module:Name-v0`` stays an id."""
     _, _, name = text.partition(":")
     return text if not name or re.search(r"-v\d+$", name) else MadeByName(text)
 
 
-def _teacher_named(text: str) -> Any:
+def teacher_named(text: str) -> Any:
     """The file, or what ``module:name`` stands for; a function without parameters is called to make it."""
     from limbeck._core.errors import InputError
     from limbeck.teachers._resolve import load_named

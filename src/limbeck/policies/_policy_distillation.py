@@ -26,7 +26,7 @@ from limbeck.policies._policy_candidate import PolicyCandidate, read_return
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DOCUMENT", "PolicyDistillation"]
+__all__ = ["DOCUMENT", "PolicyDistillation", "printable"]
 
 DOCUMENT, FORMAT, VERSION = "policy.json", "limbeck-policy", 1
 MOST_TEXT_LINES = 12
@@ -159,7 +159,7 @@ class PolicyDistillation:
             if len(written) > MOST_TEXT_LINES:
                 lines.append(f"    and {len(written) - MOST_TEXT_LINES} more lines")
         lines += ["", *(f"note: {note}" for note in self.notes)] if self.notes else []
-        return "\n".join(_printable(line) for line in lines)
+        return "\n".join(printable(line) for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON types."""
@@ -197,17 +197,20 @@ class PolicyDistillation:
             raise InputError(f"a policy's document is malformed: {error!r:.160}") from None
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``policy.json`` into a folder.
+        """Write ``policy.json`` and ``report.html`` into a folder.
 
         Raises
         ------
         StorageError
             Where the folder can't be written, or holds something else.
         """
+        from limbeck.report._policy import write_policy
+
         folder = Path(folder)
         refuse_foreign(folder, DOCUMENT, "policies")
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
         write_file(folder / DOCUMENT, text.encode("utf-8", "replace"))
+        write_policy(folder, folder / "report.html")
         return folder
 
     @classmethod
@@ -253,6 +256,6 @@ def _score(score: Return) -> str:
     return f"{score.mean:.4g} ({score.low:.4g} to {score.high:.4g}), worst {score.worst:.4g}"
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """A line without what a terminal would obey: names may come from anywhere."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
