@@ -89,7 +89,7 @@ def render_policy(document: dict[str, Any], recording: dict[str, Any] | None = N
     document : dict
         A parsed ``policy.json``.
     recording : dict, optional
-        A parsed ``recording.json``.
+        A parsed ``recording.json``; it is shown where a candidate of the document plays in it, or the teacher.
 
     Raises
     ------
@@ -99,6 +99,8 @@ def render_policy(document: dict[str, Any], recording: dict[str, Any] | None = N
     """
     found = read_policies(document)
     played = None if recording is None else read_recording(recording)
+    if played is not None and played.lines not in [(), *(one.lines for one in found.candidates)]:
+        played = None  # of another run that was in the folder before
     steps = [(LIMITS[0], part) for part in PARTS] if played is not None else []
     steps += [(limits, PARTS[-1]) for limits in LIMITS]
     many = plural(len(found.candidates), "candidate")
