@@ -171,7 +171,7 @@ def wrapped(lines: Sequence[Line], room: int) -> list[list[tuple[int, str, int |
 
     Examples
     --------
-    >>> wrapped([(("right if d > 20.5", 0), ("; ", None), ("else stay", 1))], 22)
+    >>> wrapped([(("right if d > 20.5", 0), ("; ", None), ("else stay", 1))], 25)
     [[(0, 'right if d > 20.5', 0), (17, '; ', None)], [(2, 'else stay', 1)]]
     """
     out: list[list[tuple[int, str, int | None]]] = []
@@ -179,6 +179,9 @@ def wrapped(lines: Sequence[Line], room: int) -> list[list[tuple[int, str, int |
         row: list[tuple[int, str, int | None]] = []
         at = 0
         for text, guard in line:
+            if guard is not None and at and at + len(text) > room >= len(text) + 2:
+                out.append(row)  # what decides stands together where it can
+                row, at = [], 2
             for word in _words(text):
                 if at and at + len(word.rstrip()) > room:
                     out.append(row)
