@@ -1,7 +1,7 @@
 """The numbers of a program polished by play: all its weights and thresholds move at once, and what is good is averaged.
 
 A game's returns are noisy, and an episode of a good program is a long one. So no change is judged by itself: in each
-generation all children play one same episode, and the next parent is the weighted mean of the better ones, in which
+generation all children play the same episode (or few), and the next parent is the weighted mean of the better ones, in which
 much of the noise cancels.
 
 Source
@@ -16,7 +16,8 @@ Departures
 ----------
 - Children come in pairs, one on either side of the parent.
 - The size of the steps falls on a fixed schedule, for a self-adapted one follows the noise.
-- Weights count in units of their column's spread, thresholds in units of their form's.
+- Weights count in units of their column's spread, thresholds in units of their form's, from its mean: so a weight that
+  moves takes the thresholds along.
 - The columns, the sides and the actions stay as they are.
 
 Checked
@@ -25,7 +26,7 @@ tests/truth/test_program_search_truth.py: thresholds that are planted away from 
 
 Cost
 ----
-`N_CHILDREN` episodes a generation.
+`N_CHILDREN` episodes a generation, more where there are steps for more.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ __all__ = ["Numbers", "polish", "polishing_steps"]
 
 N_CHILDREN, N_PARENTS = 10, 4
 FEWEST, USUAL, MOST = 4, 12, 24  # generations
-FIRST_SIZE, LAST_SIZE = 0.3, 0.06
+MOST_EPISODES = 8
+FIRST_SIZE, LAST_SIZE = 0.2, 0.05
 SHARES = np.log(N_PARENTS + 0.5) - np.log(np.arange(1, N_PARENTS + 1))
 RACE = ((2, 4), (4, 3))
 
@@ -52,14 +54,15 @@ RACE = ((2, 4), (4, 3))
 def polish(contest: Contest, draft: Draft, most_steps: float) -> None:
     """Polish a program for so many steps; what comes of it races against it, and the best enter the contest."""
     arena, numbers = contest.arena, Numbers(draft, contest.near.rows)
-    n = min(MOST, int(USUAL * most_steps / polishing_steps(arena, draft)))
+    n = int(USUAL * most_steps / polishing_steps(arena, draft))
     if n < FEWEST:
         return
+    n, n_episodes = min(MOST, n), max(1, min(n // MOST, MOST_EPISODES))
     parent, end = numbers.start, arena.steps + most_steps
     parents: list[Draft] = []
     for i in range(n):
         size = FIRST_SIZE * (LAST_SIZE / FIRST_SIZE) ** (i / (n - 1))
-        parent = _next(contest, numbers, parent, size)
+        parent = _next(contest, numbers, parent, size, n_episodes)
         parents.append(numbers.written(parent))
         contest.report("numbers polished", i + 1, n)
         if arena.steps >= end:
@@ -73,14 +76,14 @@ def polishing_steps(arena: Arena, draft: Draft) -> float:
     return USUAL * N_CHILDREN * max(arena.lengths[draft], arena.mean_steps)
 
 
-def _next(contest: Contest, numbers: Numbers, parent: np.ndarray, size: float) -> np.ndarray:
+def _next(contest: Contest, numbers: Numbers, parent: np.ndarray, size: float, n_episodes: int) -> np.ndarray:
     """The weighted mean of the better children."""
     generator, arena = contest.near.generator, contest.arena
     steps = generator.normal(size=(N_CHILDREN // 2, len(parent)))
     places = parent + size * np.concatenate([steps, -steps])
     children = [numbers.draft(place) for place in places]
-    arena.play(list(dict.fromkeys(children)), 1)
-    returns = np.array([arena.played[child][-1] for child in children])
+    arena.play(list(dict.fromkeys(children)), n_episodes)
+    returns = np.array([np.mean(arena.played[child][-n_episodes:]) for child in children])
     if returns.max() == returns.min():
         return parent
     order = np.lexsort((generator.random(len(returns)), -returns))[:N_PARENTS]
@@ -98,16 +101,19 @@ class Numbers:
     """
 
     def __init__(self, like: Draft, rows: np.ndarray) -> None:
-        self.like, self.rows = like, rows
+        self.like, self.rows, self.means = like, rows, rows.mean(axis=0)
         spread = rows.std(axis=0)
         units: list[float] = []
         start: list[float] = []
         for form, bounds in self._parts():
-            unit = max(float(self._values(form).std()), 1e-12)
+            unit, mean = max(float(self._values(form).std()), 1e-12), self._mean(form)
             units += [unit / max(float(spread[column]), 1e-12) for column, _ in form] + [unit] * len(bounds)
-            start += [weight for _, weight in form] + bounds
+            start += [weight for _, weight in form] + [bound - mean for bound in bounds]
         self.units = np.array(units)
         self.start = np.array(start) / self.units
+
+    def _mean(self, form: Form) -> float:
+        return float(sum(weight * self.means[column] for column, weight in form))
 
     def _values(self, form: Form) -> np.ndarray:
         return np.asarray(self.rows @ form_matrix([form], self.rows.shape[1])[0])
@@ -131,8 +137,12 @@ class Numbers:
         lines = []
         for line in self.like.lines:
             form = taken(line.form)
-            low, high = (left.pop(0) if math.isfinite(bound) else bound for bound in (line.low, line.high))
-            gate = (taken(line.gate[0]), left.pop(0)) if line.gate else None
+            mean = self._mean(form)
+            low, high = (mean + left.pop(0) if math.isfinite(bound) else bound for bound in (line.low, line.high))
+            gate = None
+            if line.gate:
+                gate_form = taken(line.gate[0])
+                gate = (gate_form, self._mean(gate_form) + left.pop(0))
             lines.append(replace(line, form=form, low=min(low, high), high=max(low, high), gate=gate))
         return Draft(tuple(lines), self.like.otherwise)
 
