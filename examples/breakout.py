@@ -37,8 +37,8 @@ def breakout(steps: int | None = None) -> Any:
 
 def main(*, quick: bool = False) -> None:
     """Distil, score, play, draw."""
-    from limbeck.policies._recording import record_episode
-    from limbeck.report._policy import write_policy
+    from limbeck.policies import record_episode
+    from limbeck.report import write_policy
 
     teacher = next(path for path in TEACHERS if path.is_file())
     env = functools.partial(breakout, 40 if quick else None)

@@ -19,11 +19,10 @@ from typer.testing import CliRunner, Result
 from limbeck._core.errors import InputError, StorageError, TeacherError
 from limbeck.cli._play import play
 from limbeck.cli._show import show
-from limbeck.policies import as_environment, play_episodes
+from limbeck.policies import as_environment, play_episodes, record_episode
 from limbeck.policies._policy_distillation import PolicyDistillation
-from limbeck.policies._recording import record_episode
 from limbeck.policies._recording_pictures import Camera, sheets
-from limbeck.report._recording import render_recording
+from limbeck.report import render_recording
 from limbeck.report._recording_read import read_recording
 from policy_documents import policies
 from policy_worlds import Follow, World, follower, gymnasium

@@ -17,12 +17,10 @@ import numpy as np
 import pytest
 
 from limbeck._core.errors import InputError, StorageError
-from limbeck.report import _shell
-from limbeck.report._policy import render_policy, write_policy
+from limbeck.report import _shell, render_policy, render_recording, render_recording_svg, write_policy
 from limbeck.report._policy_front_svg import on_front
 from limbeck.report._policy_read import read_policies
 from limbeck.report._policy_view import best_of
-from limbeck.report._recording import render_recording, render_recording_svg
 from limbeck.report._recording_read import read_recording
 from limbeck.report._recording_svg import wrapped
 from limbeck.report._recording_values import shorter_by

@@ -12,7 +12,7 @@ from limbeck.cli._options import Seed
 from limbeck.cli._runs import names_in
 
 if TYPE_CHECKING:
-    from limbeck.policies._recording import Recording
+    from limbeck.policies import Recording
 
 __all__ = ["play"]
 
@@ -70,7 +70,7 @@ def play(
 
 
 def _recorded(env: Any, player: Any, **options: Any) -> Recording:
-    from limbeck.policies._recording import record_episode
+    from limbeck.policies import record_episode
 
     return record_episode(env, player, **options)
 
@@ -105,7 +105,7 @@ def _best(result: Any) -> Any:
 def _kept(recording: Recording, folder: Path) -> Path:
     """The recording in its folder, and the folder's page with it."""
     from limbeck.policies._recording import DOCUMENT
-    from limbeck.report._policy import write_policy
+    from limbeck.report import write_policy
 
     recording.save(folder / DOCUMENT)
     return write_policy(folder, folder / "report.html")

@@ -18,7 +18,7 @@ def report(
     path = out if out is not None else run / "report.html"
     if not (run / "run.json").is_file():
         from limbeck import report as pages
-        from limbeck.report._policy import write_policy
+        from limbeck.report import write_policy
 
         writers = {
             "explanation.json": pages.write_explanation,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from limbeck.policies._policy import Policy, as_policy
     from limbeck.policies._policy_candidate import PolicyCandidate
     from limbeck.policies._policy_distillation import PolicyDistillation
+    from limbeck.policies._recording import Recording, record_episode
     from limbeck.policies._teacher_file import PolicyNetwork, read_teacher, write_teacher
 
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "PolicyCandidate": "_policy_candidate",
     "PolicyDistillation": "_policy_distillation",
     "PolicyNetwork": "_teacher_file",
+    "Recording": "_recording",
     "Return": "_episodes",
     "as_environment": "_environment",
     "as_policy": "_policy",
@@ -32,6 +34,7 @@ _HOMES = {
     "play_many": "_episodes",
     "ram_environment": "_atari",
     "read_teacher": "_teacher_file",
+    "record_episode": "_recording",
     "score_of": "_episodes",
     "write_teacher": "_teacher_file",
 }
@@ -43,6 +46,7 @@ __all__ = [
     "PolicyCandidate",
     "PolicyDistillation",
     "PolicyNetwork",
+    "Recording",
     "Return",
     "as_environment",
     "as_policy",
@@ -51,6 +55,7 @@ __all__ = [
     "play_many",
     "ram_environment",
     "read_teacher",
+    "record_episode",
     "score_of",
     "write_teacher",
 ]

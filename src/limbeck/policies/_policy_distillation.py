@@ -204,7 +204,7 @@ class PolicyDistillation:
         StorageError
             Where the folder can't be written, or holds something else.
         """
-        from limbeck.report._policy import write_policy
+        from limbeck.report import write_policy
 
         folder = Path(folder)
         refuse_foreign(folder, DOCUMENT, "policies")

@@ -130,7 +130,7 @@ class Recording:
         StorageError
             Where it can't be written.
         """
-        from limbeck.report._recording import render_recording, render_recording_svg
+        from limbeck.report import render_recording, render_recording_svg
 
         path, document = Path(path), self.to_dict()
         kind = path.suffix.lower()
@@ -196,7 +196,7 @@ def record_episode(
 
     Examples
     --------
-    >>> from limbeck.policies._recording import record_episode
+    >>> from limbeck.policies import record_episode
     >>> recording = record_episode("CartPole-v1", lambda rows: rows[:, 2] + rows[:, 3] > 0, frames=3, name="by hand")
     >>> recording.total > 100, len(recording.taken), recording.actions
     (True, 3, ('left', 'right'))
