@@ -9,7 +9,10 @@ import re
 
 import numpy as np
 
-TOKEN = re.compile(r"\\text\{`([a-z ]+)'\}|\\mathrm\{([A-Za-z]+)\}|t_\{(\d+)\}|\d+(?:\.\d+)?|\\\\|\\[A-Za-z]+|\\.|\S")
+TOKEN = re.compile(
+    r"\\text\{`([a-z ]+)'\}|\\text\{[a-z]+(?:\\_[a-z]+)+\}|"
+    r"\\mathrm\{([A-Za-z]+)\}|t_\{(\d+)\}|\d+(?:\.\d+)?|\\\\|\\[A-Za-z]+|\\.|\S"
+)
 FUNCTIONS = {"\\ln": np.log, "\\sin": np.sin, "\\cos": np.cos, "\\tan": np.tan, "\\tanh": np.tanh}
 RELATIONS = {"\\leq": np.less_equal, "<": np.less, "\\geq": np.greater_equal, ">": np.greater, "=": np.equal}
 RELATIONS["\\neq"] = np.not_equal
@@ -72,7 +75,7 @@ class Reader:
         self.place += 1
         if re.fullmatch(r"\d+(\.\d+)?", token):
             return np.float64(token)
-        if token.startswith(("\\mathrm", "t_{")):
+        if token.startswith(("\\mathrm", "\\text{", "t_{")):
             return self.values[token]
         if token == "e":
             return np.float64(np.e) if self.next != "^" else (self.take("^"), np.exp(self.braced()))[1]
@@ -187,7 +190,8 @@ def evaluate_latex(text, schema, Z):
     """The outputs ``(n, k)`` of the equations on encoded rows: the last k lines, by their left sides."""
     columns, values = {}, {}
     for j, column in enumerate(schema.columns):
-        name = f"\\mathrm{{{column.name}}}"
+        escaped = column.name.replace("_", "\\_")
+        name = f"\\text{{{escaped}}}" if "_" in column.name else f"\\mathrm{{{column.name}}}"
         columns[name] = list(column.level_names) or None
         values[name] = Z[:, j]
     body = re.search(r"\\begin\{align\*\}\n(.*)\n\\end\{align\*\}", text, re.S)[1]

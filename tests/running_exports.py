@@ -35,9 +35,37 @@ def plain_rows(readable, Z):
     return out
 
 
+def is_policy(readable):
+    return readable.family in ("program", "policy_tree")
+
+
+def steps_of(policy, Z):
+    """Each row as an observation and the one before, or None where nothing changed: as an environment gives them."""
+    observed = Z[:, : policy.n_observed]
+    before = observed.copy()
+    before[:, list(policy.changes)] -= Z[:, policy.n_observed :]
+    still = (before == observed).all(axis=1)
+    return [
+        (now, None if same else past) for now, past, same in zip(observed.tolist(), before.tolist(), still, strict=True)
+    ]
+
+
+def taken(policy, actions):
+    """1 for each action taken."""
+    return np.eye(len(policy.output_names))[list(actions)]
+
+
 def run_python(readable, Z):
     space = {}
     exec(compile(readable.export("python"), "<export>", "exec"), space)
+    if is_policy(readable):
+        assert (space["COLUMNS"], space["ACTIONS"]) == (readable.schema.names[: readable.n_observed], readable.actions)
+        steps = steps_of(readable, Z)
+        steps[::2] = [
+            (dict(zip(space["COLUMNS"], now, strict=True)), past and dict(zip(space["COLUMNS"], past, strict=True)))
+            for now, past in steps[::2]
+        ]
+        return taken(readable, [space["act"](now) if past is None else space["act"](now, past) for now, past in steps])
     rows = plain_rows(readable, Z)
     names = readable.schema.names
     given = [row if i % 2 else dict(zip(names, row, strict=True)) for i, row in enumerate(rows)]
@@ -54,7 +82,7 @@ def run_script(readable, given):
         pytest.skip("node is not installed")
     driver = (
         "const m = require(process.argv[2]); const rows = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
-        "process.stdout.write(JSON.stringify(rows.map((row) => m.predict(row).map(String))));"
+        "process.stdout.write(JSON.stringify(rows.map((row) => m.act ? m.act(...row) : m.predict(row).map(String))));"
     )
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "model.js").write_text(readable.export("javascript"), encoding="ascii")
@@ -64,6 +92,10 @@ def run_script(readable, given):
 
 
 def run_javascript(readable, Z):
+    if is_policy(readable):
+        done = run_script(readable, [step if step[1] else step[:1] for step in steps_of(readable, Z)])
+        assert (done.returncode, done.stderr) == (0, "")
+        return taken(readable, json.loads(done.stdout))
     names = readable.schema.names
     rows = plain_rows(readable, Z)
     done = run_script(readable, [row if i % 2 else dict(zip(names, row, strict=True)) for i, row in enumerate(rows)])
@@ -90,6 +122,8 @@ def compiled(source):
 
 def run_c(readable, Z):
     library = compiled(readable.export("c"))
+    if is_policy(readable):
+        return taken(readable, c_actions(library, steps_of(readable, Z)))
     columns = readable.schema.columns
     fields = [(f"f{j}", ctypes.c_char_p if texts(column) else ctypes.c_double) for j, column in enumerate(columns)]
     row_type = type("Row", (ctypes.Structure,), {"_fields_": fields})
@@ -104,6 +138,11 @@ def run_c(readable, Z):
         predict(ctypes.byref(row_type(*values)), out)
         answers[i] = out
     return answers
+
+
+def c_actions(library, steps):
+    row = ctypes.c_double * len(steps[0][0])
+    return [library.limbeck_act(row(*now), None if past is None else row(*past)) for now, past in steps]
 
 
 def with_key(query, key):

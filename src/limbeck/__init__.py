@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from limbeck._study import study_smooth_teachers
     from limbeck._tradeoff import tradeoff
     from limbeck.checks import Finding
+    from limbeck.policies import PolicyDistillation, distill_policy
     from limbeck.students import (
         AdaptiveWaveletClassifier,
         AdaptiveWaveletRegressor,
@@ -66,6 +67,7 @@ _HOMES = {
     "NetworkRegressor": "students",
     "OptimalTreeClassifier": "students",
     "OptimalTreeRegressor": "students",
+    "PolicyDistillation": "policies",
     "RuleListClassifier": "students",
     "RuleListRegressor": "students",
     "RuleSetClassifier": "students",
@@ -83,6 +85,7 @@ _HOMES = {
     "compress": "_compress",
     "distill": "_distill",
     "distill_block": "_block",
+    "distill_policy": "policies",
     "explain": "_explain",
     "load": "_load",
     "modules": "_modules",
@@ -94,6 +97,7 @@ _ROOMS = (
     "checks",
     "datasets",
     "modularity",
+    "policies",
     "queries",
     "readable",
     "report",
@@ -120,6 +124,7 @@ __all__ = [
     "NetworkRegressor",
     "OptimalTreeClassifier",
     "OptimalTreeRegressor",
+    "PolicyDistillation",
     "RuleListClassifier",
     "RuleListRegressor",
     "RuleSetClassifier",
@@ -137,6 +142,7 @@ __all__ = [
     "compress",
     "distill",
     "distill_block",
+    "distill_policy",
     "explain",
     "load",
     "modules",

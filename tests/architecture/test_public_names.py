@@ -13,7 +13,7 @@ import limbeck
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
-    *("attribution", "checks", "datasets", "modularity", "queries", "readable"),
+    *("attribution", "checks", "datasets", "modularity", "policies", "queries", "readable"),
     *("report", "simulate", "students", "teachers", "training"),
 )
 PUBLIC = [("limbeck", name) for name in limbeck.__all__] + [

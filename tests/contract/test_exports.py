@@ -17,17 +17,22 @@ from hypothesis import strategies as st
 from limbeck._core.errors import InputError, MissingDependencyError
 from limbeck._core.tables import Column, Schema
 from limbeck.readable import (
+    Branch,
     CoefficientsReadable,
+    Comparison,
     Condition,
     Embedding,
     FormulaReadable,
+    Guard,
     IsIn,
     Layer,
     LevelTerm,
     LinearTerm,
     NetworkReadable,
     Node,
+    PolicyTree,
     Program,
+    ProgramPolicy,
     Rule,
     RuleListReadable,
     RuleSetReadable,
@@ -36,6 +41,7 @@ from limbeck.readable import (
     WaveletReadable,
     WaveletTerm,
     evaluate,
+    policy_schema,
 )
 from limbeck.readable._coefficients import coefficient_schema
 from limbeck.readable._language import OPERATIONS, expression_from_json, expression_to_json
@@ -91,6 +97,9 @@ def rows_for(readable, *, n=1000, seed=0):
                     hit = rng.integers(0, n, 12)
                     Z[hit, condition.column] = bound
                     Z[hit[:4], condition.column] = np.nextafter(bound, np.inf)
+    if isinstance(readable, ProgramPolicy | PolicyTree):  # so that sums meet thresholds, and changes are exact
+        Z = np.rint(Z * 2) / 2
+        Z[: n // 4, readable.n_observed :] = 0.0
     for j, column in enumerate(schema.columns):
         if column.levels:
             Z[:, j] = rng.integers(0, len(column.levels), n)
@@ -238,6 +247,39 @@ def on_coefficients(schema, inner):
     return CoefficientsReadable(schema, model.task, model.output_names, model, DB2, 2, "symmetric", signal)
 
 
+def planted_comparison(width, rng, *, most=4):
+    """A sum of one to four columns against a threshold that rows of halves meet."""
+    columns = rng.permutation(width)[: rng.integers(1, most + 1)]
+    weights = rng.choice([-2.0, -1.0, -0.5, 0.3, 1.0, 3.0], size=len(columns))
+    terms = tuple((int(column), float(weight)) for column, weight in zip(columns, weights, strict=True))
+    return Comparison(terms, float(rng.choice([-3.5, 0.0, 1.0, 2.5, 0.3])))
+
+
+def planted_program(columns, actions, *, changes=(), count, seed):
+    """Random guards; every third asks the sum of the one before, from the other side."""
+    rng = np.random.default_rng(seed)
+    schema, guards = policy_schema(columns, changes), []
+    for i in range(count):
+        asked = tuple(planted_comparison(len(schema), rng) for _ in range(1 + i % 2))
+        if i % 3 == 2:
+            last = guards[-1].comparisons[0]
+            asked = (Comparison(tuple((column, -weight) for column, weight in last.terms), 4.0), *asked[1:])
+        guards.append(Guard(asked, int(rng.integers(len(actions)))))
+    return ProgramPolicy(schema, actions, tuple(guards), 0, changes)
+
+
+def planted_policy_tree(columns, actions, *, changes=(), depth, seed):
+    rng = np.random.default_rng(seed)
+    schema = policy_schema(columns, changes)
+
+    def node(depth):
+        if not depth or rng.random() < 0.1:
+            return int(rng.integers(len(actions)))
+        return Branch(planted_comparison(len(schema), rng, most=2), node(depth - 1), node(depth - 1))
+
+    return PolicyTree(schema, actions, node(depth), changes)
+
+
 def every_operation():
     """Two expressions that together use every operation of the language, and are defined everywhere."""
     a, b, c, d, e, f, g, h = X
@@ -290,6 +332,7 @@ def of_positions():
 
 
 DB2 = (-0.12940952255126037, 0.2241438680420134, 0.8365163037378079, 0.48296291314453416)
+BALL = ("ball_x", "act", "observation", "class", "previous")
 WIDE = tuple(f"class {c}" for c in "abcde")
 READABLES = {
     "tree, regression": planted_tree(NUMBERS, "regression", ("prediction",), splits=24, seed=1),
@@ -371,6 +414,10 @@ READABLES = {
         NUMBERS, "regression", ("prediction",), "identity", seed=6, places=[(0, 0), (6, 1)], image=(2, 4, 1)
     ),
     "wavelet, no terms": planted_wavelet(NUMBERS, "classification", WIDE, "softmax", seed=7),
+    "program, changes": planted_program(BALL, ("stay", "right", "left"), changes=(0, 2), count=6, seed=1),
+    "program, two actions": planted_program(BALL, ("left", "right"), count=1, seed=2),
+    "program, no guards": planted_program(BALL, WIDE, count=0, seed=3),
+    "policy tree, changes": planted_policy_tree(BALL, WIDE, changes=(1,), depth=5, seed=1),
 }
 
 
@@ -448,9 +495,11 @@ def test_the_table_has_every_family_and_operation():
         "rule_set",
         "soft_tree",
         "wavelet",
+        "program",
+        "policy_tree",
     }
     assert {target for target in EXPORTERS if target not in ("latex", "mathml", "sql")} <= set(RUNNERS)
-    assert {family for family, _ in FAMILY_EXPORTERS} == {"network"}
+    assert {family for family, _ in FAMILY_EXPORTERS} == {"network", "program", "policy_tree"}
 
 
 @pytest.mark.parametrize("name", READABLES)

@@ -14,7 +14,10 @@ from limbeck import datasets
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 NEEDS = {"adult.py": "adult"}
+GAMES = {"breakout.py": ("gymnasium", "ale_py")}
+QUICK = {"breakout.py": ["--quick"]}
 SAYS = {
+    "breakout.py": ("the line ", "the network ", "an episode of 40 steps", "drawn in runs/breakout/episode.svg"),
     "explain.py": ("RC005 pass", "the page:"),
     "modules.py": ("module 1 uses a, b and decides y0", "fidelity of the whole 0.99", "\nfaithful\n"),
     "wavelet.py": ("wavelet_tree", "wavelet of 10 numbers, adapted from db5, 4 scales, on a signal of 96", "fidelity"),
@@ -26,7 +29,9 @@ def test_example(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [name])
+    monkeypatch.setattr(sys, "argv", [name, *QUICK.get(name, [])])
+    for package in GAMES.get(name, ()):
+        pytest.importorskip(package, reason=f"{name} needs {package}: pip install 'limbeck[rl,atari]'")
     needed = NEEDS.get(name)
     if needed is not None and needed not in set(datasets.available()["name"]):
         pytest.skip(f"{name} needs the data set {needed!r}: set LIMBECK_DATA")

@@ -15,7 +15,17 @@ import sympy as sp
 
 from limbeck._core.errors import InputError
 from limbeck._core.tables import Column, Schema
-from limbeck.readable import FormulaReadable, IsIn, Node, Program, TreeReadable
+from limbeck.readable import (
+    Comparison,
+    FormulaReadable,
+    Guard,
+    IsIn,
+    Node,
+    Program,
+    ProgramPolicy,
+    TreeReadable,
+    policy_schema,
+)
 from limbeck.readable._language import expression_from_json
 from limbeck.readable._printing import RESERVED, variable_names
 from limbeck.readable._targets import EXPORTERS
@@ -455,3 +465,32 @@ def test_gcc_finds_nothing_to_say(standard, tmp_path):
     (tmp_path / "model.c").write_text(readable.export("c"))
     command = ["gcc", f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-c", "model.c"]
     assert subprocess.run(command, capture_output=True, check=False, cwd=tmp_path).stderr == b""
+
+
+# ---- policies
+
+
+def hostile_policy(names, actions):
+    """A program that asks every column and a change, each with a weight of its own."""
+    schema = policy_schema(names, [1])
+    form = tuple((j, round(1.0 + 0.25 * j, 2)) for j in range(len(schema)))
+    less = tuple((j, -weight) for j, weight in form)
+    asked = [[Comparison(form, 25.0)], [Comparison(less, 25.0)], [Comparison(((0, 1.0),), 0.5), Comparison(form, 0.0)]]
+    guards = tuple(Guard(tuple(comparisons), i + 1) for i, comparisons in enumerate(asked))
+    return ProgramPolicy(schema, actions, guards, 0, (1,))
+
+
+@pytest.mark.parametrize("target", RUNNERS)
+def test_policies_act_the_same_under_any_names(target):
+    policy = hostile_policy(SPARED if target in ("sqlite", "duckdb") else NAMES, ("stay", *NAMES[:12]))
+    Z = np.rint(np.random.default_rng(0).normal(size=(300, len(policy.schema)))) / 2
+    assert set(policy.act(Z).tolist()) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(RUNNERS[target](policy, Z), policy.predict_encoded(Z))
+
+
+@pytest.mark.parametrize("target", ["python", "c", "javascript"])
+def test_what_an_acting_function_names_itself_is_no_trap(target):
+    names = ("d", "e", "observation", "previous", "act", "observation 2", "number", "COLUMNS", "limbeck_act")
+    policy = hostile_policy(names, ("act", "previous", "*/", "return"))
+    Z = np.rint(np.random.default_rng(0).normal(size=(60, len(policy.schema))) * 10) / 2
+    np.testing.assert_array_equal(RUNNERS[target](policy, Z), policy.predict_encoded(Z))

@@ -19,9 +19,11 @@ from limbeck.cli import (
     _compress,
     _data,
     _distill,
+    _distill_policy,
     _explain,
     _export,
     _modules,
+    _play,
     _predict,
     _report,
     _show,
@@ -50,6 +52,8 @@ app.command("bill")(_bill.bill)
 app.command("block")(_block.block)
 app.command("explain")(_explain.explain)
 app.command("modules")(_modules.modules)
+app.command("distill-policy")(_distill_policy.distill_policy)
+app.command("play")(_play.play)
 app.add_typer(_data.app, name="data")
 app.add_typer(_study.app, name="study")
 

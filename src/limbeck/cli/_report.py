@@ -1,4 +1,4 @@
-"""``limbeck report``: the offline page of a run, of a study, of an explanation or of modules."""
+"""``limbeck report``: the offline page of a run, of a study, of an explanation, of modules or of policies."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ __all__ = ["report"]
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a run, a study, an explanation or of modules.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, a study, an explanation, modules or policies.")],
     out: Annotated[Path | None, typer.Option(help="The page; absent: report.html in the folder.")] = None,
 ) -> None:
-    """Write the report of a run, a study, an explanation or of modules: one HTML file that needs no network."""
+    """Write the report of a run, a study, an explanation, of modules or of policies: one offline HTML file."""
     path = out if out is not None else run / "report.html"
-    if (run / "explanation.json").is_file() and not (run / "run.json").is_file():
-        from limbeck.report import write_explanation
+    if not (run / "run.json").is_file():
+        from limbeck import report as pages
+        from limbeck.report import write_policy
 
-        typer.echo(str(write_explanation(run, path)))
-        return
-    if (run / "modules.json").is_file() and not (run / "run.json").is_file():
-        from limbeck.report import write_modules
-
-        typer.echo(str(write_modules(run, path)))
-        return
-    if (run / "study.json").is_file() and not (run / "run.json").is_file():
-        from limbeck.report import write_study
-
-        typer.echo(str(write_study(run, path)))
-        return
+        writers = {
+            "explanation.json": pages.write_explanation,
+            "modules.json": pages.write_modules,
+            "study.json": pages.write_study,
+            "policy.json": write_policy,
+        }
+        for document, write in writers.items():
+            if (run / document).is_file():
+                typer.echo(str(write(run, path)))
+                return
     from limbeck._result import load
 
     typer.echo(str(load(run).report(path)))

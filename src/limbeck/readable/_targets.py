@@ -45,6 +45,12 @@ FAMILY_EXPORTERS: dict[tuple[str, str], ReadableExporter] = {
     ("network", "javascript"): _on_use("_network_javascript", "network_javascript"),
     ("network", "python"): _on_use("_network_python", "network_python"),
     ("network", "onnx"): _on_use("_network_onnx", "network_onnx"),
+    ("program", "c"): _on_use("_program_code", "policy_c"),
+    ("program", "javascript"): _on_use("_program_code", "policy_javascript"),
+    ("program", "python"): _on_use("_program_code", "policy_python"),
+    ("policy_tree", "c"): _on_use("_program_code", "policy_c"),
+    ("policy_tree", "javascript"): _on_use("_program_code", "policy_javascript"),
+    ("policy_tree", "python"): _on_use("_program_code", "policy_python"),
 }
 """What writes the readables of one family better than their program would be: by family and target."""
 

@@ -9,15 +9,21 @@ if TYPE_CHECKING:
     from limbeck.report._explanation import render_explanation, write_explanation
     from limbeck.report._modules import render_modules, write_modules
     from limbeck.report._page import render, write_report
+    from limbeck.report._policy import render_policy, write_policy
+    from limbeck.report._recording import render_recording, render_recording_svg
     from limbeck.report._study import render_study, write_study
 
 _HOMES = {
     "render": "_page",
     "render_explanation": "_explanation",
     "render_modules": "_modules",
+    "render_policy": "_policy",
+    "render_recording": "_recording",
+    "render_recording_svg": "_recording",
     "render_study": "_study",
     "write_explanation": "_explanation",
     "write_modules": "_modules",
+    "write_policy": "_policy",
     "write_report": "_page",
     "write_study": "_study",
 }
@@ -26,9 +32,13 @@ __all__ = [
     "render",
     "render_explanation",
     "render_modules",
+    "render_policy",
+    "render_recording",
+    "render_recording_svg",
     "render_study",
     "write_explanation",
     "write_modules",
+    "write_policy",
     "write_report",
     "write_study",
 ]

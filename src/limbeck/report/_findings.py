@@ -21,7 +21,17 @@ __all__ = ["details", "finding_line", "verdict_summary"]
 MAX_MESSAGE = 2_000
 MAX_ENTRIES = 24
 MAX_DEPTH = 4
-SHORT = {"RC001": "held-out rows", "RC002": "shifted rows", "RC003": "worst case", "RC004": "stability"}
+SHORT = {
+    "RC001": "held-out rows",
+    "RC002": "shifted rows",
+    "RC003": "worst case",
+    "RC004": "stability",
+    "RC014": "return",
+    "RC015": "agreement",
+    "RC016": "sticky actions",
+    "RC017": "other starts",
+    "RC018": "controls",
+}
 """The checks in two words, for the cards."""
 
 WORDS = {

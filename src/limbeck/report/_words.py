@@ -38,10 +38,22 @@ FAMILY_LABELS = {
     "rule_set": "rule set",
     "wavelet": "wavelet",
     "coefficients": "on a fixed wavelet",
+    "program": "program",
+    "policy_tree": "tree of actions",
 }
 """Families in words; any other family is called by its own name."""
 
-DIRECTIONS = {"RC001": "at least", "RC002": "at least", "RC003": "at most", "RC004": "at least"}
+DIRECTIONS = {
+    "RC001": "at least",
+    "RC002": "at least",
+    "RC003": "at most",
+    "RC004": "at least",
+    "RC014": "at least",
+    "RC015": "at least",
+    "RC016": "at least",
+    "RC017": "at least",
+    "RC018": "below",
+}
 """On which side of its threshold a check's value must lie."""
 
 MINUS = "\N{MINUS SIGN}"

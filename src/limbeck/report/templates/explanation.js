@@ -32,7 +32,7 @@
   let closed = [];
   let theme;
   window.addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("section > details")].filter((one) => !one.open);
+    closed = [...document.querySelectorAll("section > details, article > details")].filter((one) => !one.open);
     for (const one of closed) one.open = true;
     theme = document.documentElement.dataset.theme;
     document.documentElement.dataset.theme = "light";
