@@ -495,6 +495,7 @@ def test_the_table_has_every_family_and_operation():
         "rule_set",
         "soft_tree",
         "wavelet",
+        "coefficients",
         "program",
         "policy_tree",
     }
