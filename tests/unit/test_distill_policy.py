@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import limbeck
 from limbeck._core.errors import InputError, LimbeckError, StorageError, TeacherError
+from limbeck.checks import Finding
 from limbeck.policies import _policy_students as students
 from limbeck.policies._dagger import States, dagger, played_by_teacher
 from limbeck.policies._distill_policy import distill_policy
@@ -22,7 +23,7 @@ from limbeck.policies._environment import as_environment
 from limbeck.policies._episodes import play_episodes
 from limbeck.policies._features import change_columns, features, observed_rows
 from limbeck.policies._policy import as_policy
-from limbeck.policies._policy_candidate import PolicyCandidate, policy_verdict
+from limbeck.policies._policy_candidate import CODES, PolicyCandidate, policy_verdict
 from limbeck.policies._policy_checks import Interchanged
 from limbeck.policies._policy_distillation import PolicyDistillation
 from limbeck.policies._policy_judging import OtherStarts
@@ -371,7 +372,8 @@ def test_verdicts_follow_the_findings(found: PolicyDistillation) -> None:
     assert policy_verdict(()).startswith("use with care")
     rough = replace(by_code["RC014"], code="RC016", status="fail")
     assert policy_verdict((replace(by_code["RC014"], status="pass"), rough)).startswith("use with care: RC016 fail")
-    assert policy_verdict((replace(by_code["RC014"], status="pass"),)) == "use"
+    assert policy_verdict((replace(by_code["RC014"], status="pass"),)).endswith("RC015, RC016, RC017, RC018 not run")
+    assert policy_verdict(tuple(Finding(code, "pass", 1.0, None, 0.8, "kept") for code in CODES)) == "use"
 
 
 def test_a_difference_in_a_document_must_fit(found: PolicyDistillation) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PolicyCandidate", "policy_verdict", "read_return"]
 
+CODES = ("RC014", "RC015", "RC016", "RC017", "RC018")
+
 
 @dataclass(frozen=True)
 class PolicyCandidate:
@@ -143,7 +145,7 @@ class PolicyCandidate:
 
 
 def policy_verdict(findings: tuple[Finding, ...]) -> str:
-    """The findings in one sentence: a failed RC014 or RC018 forbids the use, everything else asks for care."""
+    """The findings in one sentence: a failed RC014 or RC018 forbids the use, all else that did not pass asks for care."""
     by_code = {finding.code: finding for finding in findings}
     for code in ("RC018", "RC014"):
         if code in by_code and by_code[code].status == "fail":
@@ -151,6 +153,8 @@ def policy_verdict(findings: tuple[Finding, ...]) -> str:
     if "RC014" not in by_code or by_code["RC014"].status == "not_applicable":
         return "use with care: its return was not held against the teacher's"
     open_ones = [f"{f.code} {f.status} ({f.title.lower()})" for f in findings if f.status in ("fail", "inconclusive")]
+    missing = [code for code in CODES if code not in by_code]
+    open_ones += [f"{', '.join(missing)} not run"] if missing else []
     return f"use with care: {', '.join(open_ones)}" if open_ones else "use"
 
 
