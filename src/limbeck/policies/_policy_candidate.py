@@ -145,7 +145,7 @@ class PolicyCandidate:
 
 
 def policy_verdict(findings: tuple[Finding, ...]) -> str:
-    """The findings in one sentence: a failed RC014 or RC018 forbids the use, all else that did not pass asks for care."""
+    """The findings in one sentence: a failed RC014 or RC018 forbids the use, all else that is open asks for care."""
     by_code = {finding.code: finding for finding in findings}
     for code in ("RC018", "RC014"):
         if code in by_code and by_code[code].status == "fail":
