@@ -44,7 +44,7 @@ from limbeck.policies._lessons import Lessons, lessons
 from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._longer_programs import race_longer
 from limbeck.policies._policy import Policy
-from limbeck.policies._polishing import polish, polishing_steps
+from limbeck.policies._polishing import polish
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft
 from limbeck.policies._program_finals import FoundProgram, finals
@@ -59,11 +59,11 @@ GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
 TEACHER_EPISODES = 8
 NEAR = 0.35
-ONE_LINE_SHARE = 0.22
+ONE_LINE_SHARE = 0.18
 GOOD_LINE_SHARE = 0.75
 FINAL_SHARE = 0.12
 LEAST_STATES = 20
-MOST_STARTS = 3
+MOST_STARTS = 4
 POLISHING_SHARE = 0.85
 
 
@@ -157,21 +157,16 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
 
 
 def _polish_lines(contest: Contest, most_steps: float) -> None:
-    """One line: polished from the best few of the first race, on different columns, as many as there are steps for."""
-    arena, tried = contest.arena, set[tuple[int, ...]]()
-    left = POLISHING_SHARE * max(0.0, most_steps - arena.steps)
-    n = int(np.clip(left / polishing_steps(arena, contest.elites[1][0]), 1, MOST_STARTS))
-    for _ in range(n):
-        starts = [draft for draft in contest.elites[1] if _columns(draft) not in tried] or contest.elites[1]
-        tried.add(_columns(starts[0]))
-        polish(contest, starts[0], left / n)
-        if contest.is_over:
-            return
+    """One line: polished from the best of the first race, on different columns."""
+    arena, starts = contest.arena, dict[frozenset[int], Draft]()
+    for draft in arena.ranked(draft for draft in arena.played if len(draft.lines) == 1):
+        columns = frozenset(column for column, _ in draft.lines[0].form)
+        if not any(columns <= other for other in starts):
+            starts[columns] = draft
+        if len(starts) == MOST_STARTS:
+            break
+    polish(contest, list(starts.values()), POLISHING_SHARE * max(0.0, most_steps - arena.steps))
     contest.settle(1, most_steps)
-
-
-def _columns(draft: Draft) -> tuple[int, ...]:
-    return tuple(column for column, _ in draft.lines[0].form)
 
 
 def _is_near_teacher(contest: Contest, policy: Policy) -> bool:
