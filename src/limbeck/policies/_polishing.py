@@ -111,7 +111,7 @@ def _advance(contest: Contest, climb: _Climb, size: float, n_episodes: int) -> N
     generator, arena, parent = contest.near.generator, contest.arena, climb.place
     steps = generator.normal(size=(N_CHILDREN // 2, len(parent)))
     places = parent + size * np.concatenate([steps, -steps])
-    children = [climb.numbers.draft(place) for place in places]
+    children = [climb.numbers.written(place) for place in places]
     arena.play(list(dict.fromkeys(children)), n_episodes)
     returns = np.array([np.mean(arena.played[child][-n_episodes:]) for child in children])
     climb.returns += returns.tolist()

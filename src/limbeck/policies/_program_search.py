@@ -58,9 +58,9 @@ FORMS_EACH = 20
 GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
 TEACHER_EPISODES = 8
-NEAR = 0.35
+HOPEFUL, NEAR = 0.2, 0.6
 ONE_LINE_SHARE = 0.18
-GOOD_LINE_SHARE = 0.75
+HOPEFUL_SHARE, GOOD_LINE_SHARE = 0.4, 0.75
 FINAL_SHARE = 0.12
 LEAST_STATES = 20
 MOST_STARTS = 4
@@ -146,8 +146,12 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
     near = Neighbourhood(known.rows, known.alone.shape[1], column_scales(known.rows), pool, max_terms, generator)
     contest = Contest(arena, near, known, report, max_lines)
     contest.first(1, first, ONE_LINE_SHARE)
-    if _is_near_teacher(contest, policy):
+    level = _level(arena, policy)
+    if _lead(contest, level) >= HOPEFUL:
+        _polish_lines(contest, HOPEFUL_SHARE * contest.reachable())
+    if _lead(contest, level) >= NEAR:
         _polish_lines(contest, GOOD_LINE_SHARE * contest.reachable())
+        contest.settle(1, GOOD_LINE_SHARE * contest.reachable())
     for share in GENERATIONS:
         if contest.is_over or max_lines == 1:
             break
@@ -166,17 +170,20 @@ def _polish_lines(contest: Contest, most_steps: float) -> None:
         if len(starts) == MOST_STARTS:
             break
     polish(contest, list(starts.values()), POLISHING_SHARE * max(0.0, most_steps - arena.steps))
-    contest.settle(1, most_steps)
 
 
-def _is_near_teacher(contest: Contest, policy: Policy) -> bool:
-    """Whether one line comes near to the teacher, from what most lines score: then it is worth most of the search."""
-    arena = contest.arena
+def _level(arena: Arena, policy: Policy) -> float:
+    """What the teacher scores."""
     played = play_episodes(arena.environment, policy.act, draw_seeds(arena.generator, TEACHER_EPISODES))
     arena.steps += played.steps
-    level, best = float(played.returns.mean()), arena.estimate(contest.elites[1][0])
-    poor = float(np.median([returns[0] for returns in arena.played.values()]))
-    return best >= poor + NEAR * (level - poor)
+    return float(played.returns.mean())
+
+
+def _lead(contest: Contest, level: float) -> float:
+    """How far the best line comes from what most lines score to the teacher: near to it, one line is worth the most."""
+    arena = contest.arena
+    best, poor = arena.estimate(contest.elites[1][0]), float(np.median([one[0] for one in arena.played.values()]))
+    return (best - poor) / (level - poor) if level > poor else 1.0
 
 
 def _learn(contest: Contest, policy: Policy) -> None:
