@@ -108,7 +108,7 @@ def test_a_world_of_two_lines_is_not_passed_off_as_one() -> None:
     one, two = searched(Alarmed, lambda rows: one_hot(right_actions(rows, True)), max_lines=2, n_steps=25_000)
     assert (one.readable.n_lines, two.readable.n_lines) == (1, 2)
     assert one.search_return.mean < 13 < 14.3 < two.search_return.mean
-    assert one.complexity < two.complexity
+    assert one.complexity <= two.complexity
 
 
 def test_what_imitates_best_is_not_what_plays_best() -> None:
