@@ -35,6 +35,7 @@ import numpy as np
 from limbeck._core.errors import InputError
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, as_generator, draw_seeds
+from limbeck.policies._balanced_lines import balanced_lines
 from limbeck.policies._candidate_lines import candidate_forms, candidate_lines, column_scales, form_pool
 from limbeck.policies._environment import Environment
 from limbeck.policies._episodes import play_episodes
@@ -54,12 +55,14 @@ __all__ = ["FoundProgram", "search_programs"]
 
 MOST_STATES = 2_500
 FIRST_LINES = 160
+MOST_LIKELY = 40
+BALANCED_FORMS = 40
 FORMS_EACH = 20
 GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
 TEACHER_EPISODES = 8
 HOPEFUL, NEAR = 0.2, 0.6
-ONE_LINE_SHARE = 0.18
+ONE_LINE_SHARE = 0.45
 HOPEFUL_SHARE, GOOD_LINE_SHARE = 0.4, 0.75
 FINAL_SHARE = 0.12
 LEAST_STATES = 20
@@ -141,6 +144,7 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
     forms = [*candidate_forms(known.rows, ways, max_terms), *fitted_forms(known.rows, known.graded, max_terms)]
     report("candidate lines", 1, 2)
     first = candidate_lines(forms, known.rows, known.both(), FIRST_LINES)
+    first[MOST_LIKELY:MOST_LIKELY] = balanced_lines(known.rows, known.both(), max_terms, BALANCED_FORMS)
     pool = form_pool(forms, known.rows, ways, FORMS_EACH)
     report("candidate lines", 2, 2)
     near = Neighbourhood(known.rows, known.alone.shape[1], column_scales(known.rows), pool, max_terms, generator)
