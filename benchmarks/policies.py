@@ -187,7 +187,7 @@ GAMES = {
     ),
     "lunarlander": Game("LunarLander-v3", ("lunarlander-0",), None, (lander_lines,)),
     "cartpole": Game("CartPole-v1", ("cartpole-0",), Hand((0, 0, 1, 1), 0.0, 0.0, 0, 1, 0), (cartpole_comparisons,)),
-    "acrobot": Game("Acrobot-v1", ("acrobot-0",), Hand((0, 0, 0, 0, 1, 0), 0.0, 0.0, 0, 2, 0), (line_near_teacher,)),
+    "acrobot": Game("Acrobot-v1", ("acrobot-0",), None, (line_near_teacher,)),
     "mountaincar": Game("MountainCar-v0", ("mountaincar-0",), Hand((0, 1), 0.0, 0.0, 0, 2, 1), (line_near_teacher,)),
 }
 
