@@ -10,6 +10,9 @@ What a verdict is about (say, the best program of at most eight lines) is chosen
     make bench NAME=policies ARGS="--only cartpole --budget 30"
     make bench NAME=policies ARGS="--table"                     # only print what is there
 
+A search ends by the clock, so what it finds depends on how free the cores are: two free ones do about 3,000 steps of
+Breakout a second. Progress goes to the standard error.
+
 Every finished cell lies in a journal under ``runs/bench``.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -112,6 +116,15 @@ def said(passed: bool, text: str) -> str:
     return f"{'PASS' if passed else 'FAIL'}  {text}"
 
 
+def watched(start: float) -> Callable[[str, int, int], None]:
+    """The progress of a search, a line each."""
+
+    def report(what: str, done: int, total: int) -> None:
+        print(f"{time.monotonic() - start:6.0f} s  {what} {done} of {total}", file=sys.stderr, flush=True)
+
+    return report
+
+
 # Goals: each a function of the runs that are done
 
 
@@ -174,7 +187,7 @@ GAMES = {
     ),
     "lunarlander": Game("LunarLander-v3", ("lunarlander-0",), None, (lander_lines,)),
     "cartpole": Game("CartPole-v1", ("cartpole-0",), Hand((0, 0, 1, 1), 0.0, 0.0, 0, 1, 0), (cartpole_comparisons,)),
-    "acrobot": Game("Acrobot-v1", ("acrobot-0",), Hand((0, 0, 0, 0, 1, 0), 0.0, 0.0, 0, 2, 0), (line_near_teacher,)),
+    "acrobot": Game("Acrobot-v1", ("acrobot-0",), None, (line_near_teacher,)),
     "mountaincar": Game("MountainCar-v0", ("mountaincar-0",), Hand((0, 1), 0.0, 0.0, 0, 2, 1), (line_near_teacher,)),
 }
 
@@ -196,7 +209,7 @@ class Work:
 
     def played(self, what: dict[str, Any], acts: list[Any]) -> list[list[float]] | None:
         """The returns of each player on the final episodes."""
-        jobs = self.given.jobs
+        jobs = 1 if len(acts) == 1 else self.given.jobs  # one player keeps its own draws in order
 
         def play() -> list[list[float]]:
             return [one.returns.tolist() for one in play_many(self.environment, acts, FINAL_SEEDS, n_jobs=jobs)]
@@ -209,9 +222,8 @@ class Work:
         def search() -> dict[str, Any]:
             policy = as_policy(TEACHERS / f"{teacher}.safetensors", self.environment)
             start = time.monotonic()
-            report = lambda what, done, total: None  # noqa: E731
             seeds = draw_seeds(seed, 2 + len(students))
-            work = Search(self.environment, policy, (), self.given.jobs, report, seeds, budget)
+            work = Search(self.environment, policy, (), self.given.jobs, watched(start), seeds, budget)
             work.look(students, len(FINAL_SEEDS))
             work.find(students)
             own = [

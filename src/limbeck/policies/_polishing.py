@@ -18,6 +18,8 @@ Departures
 - The size of the steps falls on a fixed schedule, for a self-adapted one follows the noise.
 - Weights count in units of their column's spread, thresholds in units of their form's, from its mean: so a weight that
   moves takes the thresholds along.
+- Several starts climb side by side, and after each stage the better half goes on, by the mean return of the last two
+  generations.
 - The columns, the sides and the actions stay as they are.
 
 Checked
@@ -32,62 +34,90 @@ Cost
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from limbeck.policies._candidate_lines import gap_threshold
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft, Form, Line, form_matrix
-from limbeck.policies._racing import Arena
 
-__all__ = ["Numbers", "polish", "polishing_steps"]
+__all__ = ["Numbers", "polish"]
 
 N_CHILDREN, N_PARENTS = 10, 4
-FEWEST, USUAL, MOST = 4, 12, 24  # generations
+FEWEST, MOST = 4, 24  # generations of one start
 MOST_EPISODES = 8
 FIRST_SIZE, LAST_SIZE = 0.2, 0.05
 SHARES = np.log(N_PARENTS + 0.5) - np.log(np.arange(1, N_PARENTS + 1))
-RACE = ((2, 4), (4, 3))
+STAGE_EPISODES, LAST_RACE = 3, ((2, 4), (4, 3))
 
 
-def polish(contest: Contest, draft: Draft, most_steps: float) -> None:
-    """Polish a program for so many steps; what comes of it races against it, and the best enter the contest."""
-    arena, numbers = contest.arena, Numbers(draft, contest.near.rows)
-    n = int(USUAL * most_steps / polishing_steps(arena, draft))
-    if n < FEWEST:
+def polish(contest: Contest, starts: Sequence[Draft], most_steps: float) -> None:
+    """Polish programs for so many steps, after each stage the better half of them; the results enter the contest."""
+    arena = contest.arena
+    length = max(arena.mean_steps, *(arena.lengths[draft] for draft in starts))
+    n = int(most_steps / (N_CHILDREN * length))
+    active = [_Climb(draft, Numbers(draft, contest.near.rows)) for draft in starts[: max(1, n // (2 * FEWEST))]]
+    plan = _plan(len(active), n)
+    n_episodes = int(np.clip(sum(plan) / MOST, 1, MOST_EPISODES))
+    plan = [generations // n_episodes for generations in plan]
+    total, done, end = sum(plan), 0, arena.steps + most_steps
+    if total < FEWEST:
         return
-    n, n_episodes = min(MOST, n), max(1, min(n // MOST, MOST_EPISODES))
-    parent, end = numbers.start, arena.steps + most_steps
-    parents: list[Draft] = []
-    for i in range(n):
-        size = FIRST_SIZE * (LAST_SIZE / FIRST_SIZE) ** (i / (n - 1))
-        parent = _next(contest, numbers, parent, size, n_episodes)
-        parents.append(numbers.written(parent))
-        contest.report("numbers polished", i + 1, n)
-        if arena.steps >= end:
-            break
-    late = list(dict.fromkeys(parents[-1:] + parents[len(parents) // 2 :: 3]))
-    contest.enter(arena.race([draft, *late], RACE))
+    for generations in plan:
+        for i in range(done, done + generations):
+            for climb in active if arena.steps < end else []:
+                _advance(contest, climb, FIRST_SIZE * (LAST_SIZE / FIRST_SIZE) ** (i / (total - 1)), n_episodes)
+            contest.report("numbers polished", i + 1, total)
+        done += generations
+        reached = [climb.numbers.written(climb.place) for climb in active]
+        contest.enter(arena.race(reached, ((STAGE_EPISODES, len(reached)),)))
+        active = sorted(active, key=lambda climb: -climb.level)[: -(-len(active) // 2)]
+    late = [climb.numbers.written(place) for climb in active for place in climb.way[-1 : -len(climb.way) // 2 : -3]]
+    contest.enter(arena.race([*contest.elites[len(active[0].start.lines)][:2], *late], LAST_RACE))
 
 
-def polishing_steps(arena: Arena, draft: Draft) -> float:
-    """The steps that a polishing of usual length takes."""
-    return USUAL * N_CHILDREN * max(arena.lengths[draft], arena.mean_steps)
+def _plan(n_starts: int, n: int) -> list[int]:
+    """The generations of each start that is still there, stage by stage, of `n` in all."""
+    sizes = [n_starts]
+    while sizes[-1] > 1:
+        sizes.append(-(-sizes[-1] // 2))
+    weights = [math.sqrt(size) for size in sizes]
+    return [int(n * weight / sum(weights) / size) for size, weight in zip(sizes, weights, strict=True)]
 
 
-def _next(contest: Contest, numbers: Numbers, parent: np.ndarray, size: float, n_episodes: int) -> np.ndarray:
-    """The weighted mean of the better children."""
-    generator, arena = contest.near.generator, contest.arena
+@dataclass
+class _Climb:
+    """One start, how far it came, and what its children scored."""
+
+    start: Draft
+    numbers: Numbers
+    way: list[np.ndarray] = field(default_factory=list)
+    returns: list[float] = field(default_factory=list)
+
+    @property
+    def place(self) -> np.ndarray:
+        return self.way[-1] if self.way else self.numbers.start
+
+    @property
+    def level(self) -> float:
+        """The mean return of the last two generations: many episodes, though none of the same program."""
+        return float(np.mean(self.returns[-2 * N_CHILDREN :]))
+
+
+def _advance(contest: Contest, climb: _Climb, size: float, n_episodes: int) -> None:
+    """To the weighted mean of the better children."""
+    generator, arena, parent = contest.near.generator, contest.arena, climb.place
     steps = generator.normal(size=(N_CHILDREN // 2, len(parent)))
     places = parent + size * np.concatenate([steps, -steps])
-    children = [numbers.draft(place) for place in places]
+    children = [climb.numbers.written(place) for place in places]
     arena.play(list(dict.fromkeys(children)), n_episodes)
     returns = np.array([np.mean(arena.played[child][-n_episodes:]) for child in children])
-    if returns.max() == returns.min():
-        return parent
-    order = np.lexsort((generator.random(len(returns)), -returns))[:N_PARENTS]
-    return np.asarray(SHARES @ places[order] / SHARES.sum())
+    climb.returns += returns.tolist()
+    if returns.max() > returns.min():
+        order = np.lexsort((generator.random(len(returns)), -returns))[:N_PARENTS]
+        climb.way.append(np.asarray(SHARES @ places[order] / SHARES.sum()))
 
 
 class Numbers:

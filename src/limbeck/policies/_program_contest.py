@@ -34,8 +34,8 @@ from limbeck.policies._racing import Arena, Rung
 
 __all__ = ["Contest"]
 
-FIRST: tuple[tuple[int, float], ...] = ((1, 0.25), (2, 0.1), (4, 0.05))
-EPISODES_EACH = 1 + 2 * 0.25 + 4 * 0.1  # that a program of the first race plays in the mean
+FIRST: tuple[tuple[int, float], ...] = ((1, 0.15), (2, 0.08), (3, 0.04))
+EPISODES_EACH = 1 + 2 * 0.15 + 3 * 0.08  # that a program of the first race plays in the mean
 FEWEST = 8  # with fewer a race is worth nothing
 ROUND: tuple[Rung, ...] = ((1, 10), (2, 5), (6, 3))
 N_CHILDREN = 20

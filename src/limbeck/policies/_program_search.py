@@ -35,6 +35,7 @@ import numpy as np
 from limbeck._core.errors import InputError
 from limbeck._core.progress import Progress, Report, reporting
 from limbeck._core.seeds import RandomState, as_generator, draw_seeds
+from limbeck.policies._balanced_lines import balanced_lines
 from limbeck.policies._candidate_lines import candidate_forms, candidate_lines, column_scales, form_pool
 from limbeck.policies._environment import Environment
 from limbeck.policies._episodes import play_episodes
@@ -44,7 +45,7 @@ from limbeck.policies._lessons import Lessons, lessons
 from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._longer_programs import race_longer
 from limbeck.policies._policy import Policy
-from limbeck.policies._polishing import polish, polishing_steps
+from limbeck.policies._polishing import polish
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft
 from limbeck.policies._program_finals import FoundProgram, finals
@@ -54,16 +55,18 @@ __all__ = ["FoundProgram", "search_programs"]
 
 MOST_STATES = 2_500
 FIRST_LINES = 160
+MOST_LIKELY = 40
+BALANCED_FORMS = 40
 FORMS_EACH = 20
 GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
 TEACHER_EPISODES = 8
-NEAR = 0.35
-ONE_LINE_SHARE = 0.22
-GOOD_LINE_SHARE = 0.75
+HOPEFUL, NEAR = 0.2, 0.6
+ONE_LINE_SHARE = 0.45
+HOPEFUL_SHARE, GOOD_LINE_SHARE = 0.4, 0.75
 FINAL_SHARE = 0.12
 LEAST_STATES = 20
-MOST_STARTS = 3
+MOST_STARTS = 4
 POLISHING_SHARE = 0.85
 
 
@@ -141,13 +144,18 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
     forms = [*candidate_forms(known.rows, ways, max_terms), *fitted_forms(known.rows, known.graded, max_terms)]
     report("candidate lines", 1, 2)
     first = candidate_lines(forms, known.rows, known.both(), FIRST_LINES)
+    first[MOST_LIKELY:MOST_LIKELY] = balanced_lines(known.rows, known.both(), max_terms, BALANCED_FORMS)
     pool = form_pool(forms, known.rows, ways, FORMS_EACH)
     report("candidate lines", 2, 2)
     near = Neighbourhood(known.rows, known.alone.shape[1], column_scales(known.rows), pool, max_terms, generator)
     contest = Contest(arena, near, known, report, max_lines)
     contest.first(1, first, ONE_LINE_SHARE)
-    if _is_near_teacher(contest, policy):
+    level = _level(arena, policy)
+    if _lead(contest, level) >= HOPEFUL:
+        _polish_lines(contest, HOPEFUL_SHARE * contest.reachable())
+    if _lead(contest, level) >= NEAR:
         _polish_lines(contest, GOOD_LINE_SHARE * contest.reachable())
+        contest.settle(1, GOOD_LINE_SHARE * contest.reachable())
     for share in GENERATIONS:
         if contest.is_over or max_lines == 1:
             break
@@ -157,31 +165,29 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
 
 
 def _polish_lines(contest: Contest, most_steps: float) -> None:
-    """One line: polished from the best few of the first race, on different columns, as many as there are steps for."""
-    arena, tried = contest.arena, set[tuple[int, ...]]()
-    left = POLISHING_SHARE * max(0.0, most_steps - arena.steps)
-    n = int(np.clip(left / polishing_steps(arena, contest.elites[1][0]), 1, MOST_STARTS))
-    for _ in range(n):
-        starts = [draft for draft in contest.elites[1] if _columns(draft) not in tried] or contest.elites[1]
-        tried.add(_columns(starts[0]))
-        polish(contest, starts[0], left / n)
-        if contest.is_over:
-            return
-    contest.settle(1, most_steps)
+    """One line: polished from the best of the first race, on different columns."""
+    arena, starts = contest.arena, dict[frozenset[int], Draft]()
+    for draft in arena.ranked(draft for draft in arena.played if len(draft.lines) == 1):
+        columns = frozenset(column for column, _ in draft.lines[0].form)
+        if not any(columns <= other for other in starts):
+            starts[columns] = draft
+        if len(starts) == MOST_STARTS:
+            break
+    polish(contest, list(starts.values()), POLISHING_SHARE * max(0.0, most_steps - arena.steps))
 
 
-def _columns(draft: Draft) -> tuple[int, ...]:
-    return tuple(column for column, _ in draft.lines[0].form)
-
-
-def _is_near_teacher(contest: Contest, policy: Policy) -> bool:
-    """Whether one line comes near to the teacher, from what most lines score: then it is worth most of the search."""
-    arena = contest.arena
+def _level(arena: Arena, policy: Policy) -> float:
+    """What the teacher scores."""
     played = play_episodes(arena.environment, policy.act, draw_seeds(arena.generator, TEACHER_EPISODES))
     arena.steps += played.steps
-    level, best = float(played.returns.mean()), arena.estimate(contest.elites[1][0])
-    poor = float(np.median([returns[0] for returns in arena.played.values()]))
-    return best >= poor + NEAR * (level - poor)
+    return float(played.returns.mean())
+
+
+def _lead(contest: Contest, level: float) -> float:
+    """How far the best line comes from what most lines score to the teacher: near to it, one line is worth the most."""
+    arena = contest.arena
+    best, poor = arena.estimate(contest.elites[1][0]), float(np.median([one[0] for one in arena.played.values()]))
+    return (best - poor) / (level - poor) if level > poor else 1.0
 
 
 def _learn(contest: Contest, policy: Policy) -> None:

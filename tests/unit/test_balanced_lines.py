@@ -1,0 +1,60 @@
+"""Lines about a difference of two columns: the forms that are tried, and places where the states don't put them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from limbeck.policies._balanced_lines import balanced_forms, balanced_lines
+from limbeck.policies._candidate_lines import candidate_forms, candidate_lines
+from limbeck.policies._program_draft import Draft
+
+FORM = ((0, 1.0), (1, -1.0), (2, 2.0))
+
+
+def rows(n: int = 400) -> np.ndarray:
+    """Two columns of one kind, two smaller ones, and one that is constant."""
+    rng = np.random.default_rng(0)
+    return np.column_stack([40 * rng.normal(size=(n, 2)), 8 * rng.normal(size=(n, 2)), np.full(n, 7.0)])
+
+
+def wins(at: np.ndarray, low: float, high: float) -> np.ndarray:
+    """What each action wins in each state, where action 2 is right above, 1 below and 0 between."""
+    d = at @ np.array([1.0, -1.0, 2.0, 0.0, 0.0])
+    return np.eye(3)[np.where(d > high, 2, np.where(d < low, 1, 0))]
+
+
+def nearest(lines: list[Draft], low: float, high: float) -> float:
+    """How far the best placed line of the planted form is from these thresholds."""
+    own = [line.lines[0] for line in lines if line.lines[0].form == FORM]
+    return min((max(abs(line.low - low), abs(line.high - high)) for line in own), default=np.inf)
+
+
+def test_forms_compare_columns_of_one_kind() -> None:
+    forms = balanced_forms(rows(), 3)
+    assert FORM in forms
+    assert ((0, 1.0), (2, -1.0)) not in forms
+    assert all(len(form) <= 3 and 4 not in dict(form) for form in forms)
+    assert balanced_forms(rows()[:, [0, 2]], 4) == []
+
+
+@pytest.mark.parametrize("shift", [-0.5, 1.0])
+def test_a_line_is_placed_where_the_states_do_not_put_it(shift: float) -> None:
+    at = rows()
+    spread = float((at @ np.array([1.0, -1.0, 2.0, 0.0, 0.0])).std())
+    gains = [wins(at, -0.3 * spread, 0.3 * spread)]
+    low, high = (shift - 0.3) * spread, (shift + 0.3) * spread
+    placed = balanced_lines(at, gains, 3, 10)
+    assert nearest(placed, low, high) < 0.05 * spread
+    assert nearest(placed, (shift + 5) * spread, (shift + 6) * spread) > spread
+    beside = candidate_lines(candidate_forms(at, gains, 3), at, gains, 160)
+    assert nearest(beside, low, high) > 0.2 * spread
+
+
+def test_two_actions_need_one_threshold() -> None:
+    at = rows()
+    gains = [wins(at, 10.0, 10.0)[:, 1:]]
+    for draft in balanced_lines(at, gains, 3, 5):
+        (line,) = draft.lines
+        assert np.isfinite(line.low) != np.isfinite(line.high) or line.low == line.high
+        assert set(draft(at)) <= {0, 1}
