@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from limbeck.policies._balanced_lines import balanced_forms, balanced_lines
 from limbeck.policies._candidate_lines import candidate_forms, candidate_lines
-from limbeck.policies._program_draft import Draft
+from limbeck.policies._program_draft import Draft, Line, program_of
+from limbeck.readable import policy_schema
 
 FORM = ((0, 1.0), (1, -1.0), (2, 2.0))
 
@@ -49,6 +52,12 @@ def test_a_line_is_placed_where_the_states_do_not_put_it(shift: float) -> None:
     assert nearest(placed, (shift + 5) * spread, (shift + 6) * spread) > spread
     beside = candidate_lines(candidate_forms(at, gains, 3), at, gains, 160)
     assert nearest(beside, low, high) > 0.2 * spread
+
+
+def test_what_multiplying_left_is_not_written() -> None:
+    line = Line(((0, 3 * 0.1), (1, -1.0)), -math.inf, 2.1 - 2**-51, 1, 2, gate=(((2, 1.0),), 0.1 + 0.2))
+    program = program_of(Draft((line,), 0), policy_schema(("x", "y", "z")), ("a", "b", "c"), ())
+    assert program.text() == "c if 0.3*x - y > 2.1 and z > 0.3; else a"
 
 
 def test_two_actions_need_one_threshold() -> None:

@@ -146,9 +146,15 @@ def program_of(draft: Draft, schema: Schema, actions: tuple[str, ...], changes: 
 
 
 def _guards(line: Line) -> Iterable[Guard]:
-    gate = (Comparison(*line.gate),) if line.gate else ()
+    gate = (_comparison(*line.gate),) if line.gate else ()
     if math.isfinite(line.high):
-        yield Guard((Comparison(line.form, line.high), *gate), line.above)
+        yield Guard((_comparison(line.form, line.high), *gate), line.above)
     if math.isfinite(line.low):
         negated = tuple((column, -weight) for column, weight in line.form)
-        yield Guard((Comparison(negated, -line.low), *gate), line.below)
+        yield Guard((_comparison(negated, -line.low), *gate), line.below)
+
+
+def _comparison(form: Form, threshold: float) -> Comparison:
+    """The comparison without what multiplying left in the last digits: 2.1, not 2.0999999999999996."""
+    terms = tuple((column, float(f"{weight:.12g}")) for column, weight in form)
+    return Comparison(terms, float(f"{threshold:.12g}"))
