@@ -9,7 +9,6 @@ import html
 import json
 import re
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -39,40 +38,8 @@ from limbeck.report._explanation_tones import score_text
 from limbeck.report._explanation_values import ExplainedRow
 from limbeck.report._images import around_zero, png_uri
 from limbeck.report._shell import MAX_BYTES
+from reading_html import Tags
 from report_runs import ATTACK, HOSTILE
-
-VOID = {"meta", "input", "img", "br", "link", "hr"}
-
-
-class Tags(HTMLParser):
-    """Complains where an element is closed that is not the open one; keeps the words and the attributes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-def read(text: str) -> Tags:
-    tags = Tags()
-    tags.feed(text)
-    assert tags.open == []
-    return tags
 
 
 def first(kind: str, data: dict[str, Any] | None = None) -> ExplainedRow:
@@ -96,7 +63,7 @@ def test_the_same_document_gives_the_same_bytes(pages: dict[str, str], kind: str
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_page_is_whole_and_fetches_nothing(pages: dict[str, str], kind: str) -> None:
     page = pages[kind]
-    tags = read(page)
+    tags = Tags(page)
     ids = [str(attrs["id"]) for _, attrs in tags.seen if "id" in attrs]
     assert len(ids) == len(set(ids))
     links = {str(attrs["href"]) for _, attrs in tags.seen if "href" in attrs}
@@ -114,7 +81,7 @@ def test_the_page_is_whole_and_fetches_nothing(pages: dict[str, str], kind: str)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_head_says_what_was_explained_and_how(pages: dict[str, str], kind: str) -> None:
-    words = " ".join(read(pages[kind]).words)
+    words = " ".join(Tags(pages[kind]).words)
     for said in (
         f"A network on {kind}s",
         "a network of 8 units",
@@ -143,7 +110,7 @@ def test_right_wrong_and_unknown_truth() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_table_has_heads_and_every_picture_words(pages: dict[str, str], kind: str) -> None:
-    tags = read(pages[kind])
+    tags = Tags(pages[kind])
     assert all(attrs.get("scope") in ("col", "row") for tag, attrs in tags.seen if tag == "th")
     pictures = re.findall(r"<svg[^>]*role=\"img\"[^>]*>(.{40})", pages[kind], re.S)
     assert len(pictures) >= 4
@@ -156,7 +123,7 @@ def test_every_table_has_heads_and_every_picture_words(pages: dict[str, str], ki
 @pytest.mark.parametrize("kind", KINDS)
 def test_hostile_names_stay_text(kind: str) -> None:
     page = render_explanation(hostile(kind))
-    tags = read(page)
+    tags = Tags(page)
     assert sum(tag == "script" for tag, _ in tags.seen) == 1
     assert "img" not in {tag for tag, _ in tags.seen}
     assert not [attrs for _, attrs in tags.seen if any(name.startswith("on") for name in attrs)]
@@ -321,7 +288,7 @@ def test_interactions_are_a_table_and_a_matrix(pages: dict[str, str]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_method_without_groups_shows_heat_and_bars(kind: str) -> None:
     page = render_explanation(without_groups(explanation(kind, 1)))
-    read(page)
+    Tags(page)
     body = page.split("</style>")[1].split("<script>")[0]
     assert "contextual decomposition (CD)" in body
     assert 'class="rows-svg"' in body
@@ -426,7 +393,7 @@ def transformed(kind: str = "signal", rows: int = 1, **more: Any) -> dict[str, A
 @pytest.mark.parametrize("kind", ["image", "signal", "table"])
 def test_groups_of_coefficients_are_bars_with_their_parts_beside(kind: str) -> None:
     page = render_explanation(transformed(kind))
-    read(page)
+    Tags(page)
     section = page[page.index('id="row-0"') :].split("</section>")[0]
     assert "The strongest group of coefficients: fast, with a score of −2.50." in section
     assert "Lost by the transform</dt><dd>25 % of the row" in section
@@ -457,7 +424,7 @@ def test_parts_that_lose_nothing_and_old_documents() -> None:
     assert "0 % of the row" in page
     assert "lost by the transform<" not in page
     del document["rows"][0]["remainder"]
-    read(render_explanation(document))
+    Tags(render_explanation(document))
     assert "parts-svg" not in render_explanation(explanation("signal", 1)).split("</style>")[1]
 
 
@@ -470,7 +437,7 @@ def test_hostile_groups_stay_text(kind: str) -> None:
         for part in document["rows"][0]["parts"]:
             part["input"]["names"] = [ATTACK] * 5
     page = render_explanation(document)
-    read(page)
+    Tags(page)
     assert ATTACK not in page
     assert render_explanation(document) == page
 
@@ -639,7 +606,7 @@ def test_one_unit_is_enough(kind: str) -> None:
         one["input"] = {"names": [""], "values": [""]}
     leaf = {"units": [0], "score": 0.5, "children": [], "level": 0}
     one.update(units=[{"name": "", "positions": [0]}], alone=[0.5], nodes=[leaf], interactions=[])
-    read(render_explanation(explanation(kind, 0) | {"rows": [one]}))
+    Tags(render_explanation(explanation(kind, 0) | {"rows": [one]}))
 
 
 def test_scores_have_the_decimals_that_the_largest_calls_for() -> None:

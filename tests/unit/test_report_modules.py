@@ -10,7 +10,6 @@ import json
 import re
 import struct
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -27,39 +26,8 @@ from limbeck.report._modules_values import Blocks
 from limbeck.report._modules_view import share_text
 from limbeck.report._shell import MAX_BYTES
 from module_documents import hostile, modules, small
+from reading_html import Tags, section
 from report_runs import ATTACK, HOSTILE
-
-VOID = {"meta", "input", "img", "br", "link", "hr"}
-
-
-class Tags(HTMLParser):
-    """Complains where an element is closed that is not the open one; keeps the words and the attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-def section(page: str, name: str) -> str:
-    return page[page.index(f'<section id="{name}"') :].split("</section>")[0]
 
 
 def colours(uri: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,6 @@ import hashlib
 import html
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,40 +24,10 @@ from limbeck.report._recording_read import read_recording
 from limbeck.report._recording_svg import wrapped
 from limbeck.report._recording_values import shorter_by
 from policy_documents import candidate, hostile, policies, program, recording, tree
+from reading_html import Tags, section
 from report_runs import ATTACK, HOSTILE
 
-VOID = {"meta", "input", "img", "br", "link", "hr"}
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-class Tags(HTMLParser):
-    """Complains where an element is closed that is not the open one; keeps the words and the attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-def section(page: str, name: str) -> str:
-    return page[page.index(f'<section id="{name}"') :].split("</section>")[0]
 
 
 def words(part: str) -> str:

@@ -9,7 +9,6 @@ import html
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,10 +25,9 @@ from limbeck.report._study_points_svg import points_svg
 from limbeck.report._study_read import read_study
 from limbeck.report._study_values import Spread
 from limbeck.report._study_view import p_text
+from reading_html import Tags
 from report_runs import ATTACK
 from study_documents import study
-
-VOID = {"meta", "input", "img", "br", "link", "hr"}
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +40,6 @@ def page(plain: dict[str, Any]) -> str:
     return render_study(plain)
 
 
-class Tags(HTMLParser):
-    """Complains where an element is closed that is not the open one; keeps the words and the attributes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-def read(text: str) -> Tags:
-    tags = Tags()
-    tags.feed(text)
-    assert tags.open == []
-    return tags
-
-
 def test_the_same_document_gives_the_same_bytes(plain: dict[str, Any], page: str) -> None:
     before = copy.deepcopy(plain)
     again = json.loads(json.dumps(plain))
@@ -82,7 +49,7 @@ def test_the_same_document_gives_the_same_bytes(plain: dict[str, Any], page: str
 
 
 def test_the_page_is_whole_and_fetches_nothing(page: str) -> None:
-    tags = read(page)
+    tags = Tags(page)
     ids = [attrs["id"] for _, attrs in tags.seen if "id" in attrs]
     assert len(ids) == len(set(ids))
     links = {str(attrs["href"]) for tag, attrs in tags.seen if tag == "a"}
@@ -127,7 +94,7 @@ def test_the_numbers_are_those_of_the_document(plain: dict[str, Any], page: str)
 
 
 def test_every_table_has_heads_and_every_picture_words(page: str) -> None:
-    tags = read(page)
+    tags = Tags(page)
     assert all(attrs.get("scope") in ("col", "row") for tag, attrs in tags.seen if tag == "th")
     pictures = re.findall(r"<svg[^>]*role=\"img\"[^>]*>(.{40})", page, re.S)
     assert len(pictures) == 2 + 1 + 2 + 20
@@ -229,7 +196,7 @@ def test_hostile_names_stay_text() -> None:
     for arm in hostile["arms"]:
         arm["label"] = ATTACK
     page = render_study(hostile)
-    tags = read(page)
+    tags = Tags(page)
     assert sum(tag == "script" for tag, _ in tags.seen) == 1
     assert "img" not in {tag for tag, _ in tags.seen}
     assert not [attrs for _, attrs in tags.seen if any(name.startswith("on") for name in attrs)]
@@ -239,7 +206,7 @@ def test_hostile_names_stay_text() -> None:
 
 def test_hostile_arms_stay_text() -> None:
     text = json.dumps(study(3, 4)).replace('"jacobian"', json.dumps(ATTACK)).replace('"plain"', json.dumps("a" * 900))
-    tags = read(render_study(json.loads(text)))
+    tags = Tags(render_study(json.loads(text)))
     assert sum(tag == "script" for tag, _ in tags.seen) == 1
     assert not [word for word in tags.words if "a" * 100 in word]
 
@@ -249,7 +216,7 @@ def test_a_study_that_has_hardly_begun(n_sets: int) -> None:
     empty = study(n_sets, 0, is_hostile=False)
     empty["progress"] = {"done": 0, "planned": 0, "failed": []}
     page = render_study(empty)
-    read(page)
+    Tags(page)
     assert "This study is not at its end." in page
     assert ("No set is done yet." in page) == (n_sets == 0)
     assert ("too few sets" in page) or n_sets == 0
@@ -386,7 +353,7 @@ def test_the_page_of_what_a_study_writes() -> None:
     }
     document = build_document({"trials": 6}, {k: {"rows": 100, "columns": 3} for k in trials}, trials, [], 12)
     page = render_study(json.loads(json.dumps(document)))
-    read(page)
+    Tags(page)
     assert "6 of 12 planned trials are done; none failed." in page
     assert '<code tabindex="0">y = 2*x0</code>' in page
     assert "no formula yet" in page

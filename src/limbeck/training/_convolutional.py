@@ -38,7 +38,7 @@ from limbeck._core.mlp import softmax
 from limbeck._core.progress import Report
 from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck._core.tables import Rows, Schema, Table
-from limbeck.training._default_teacher import VALIDATION, Task, as_labels, read_supervised
+from limbeck.training._default_teacher import VALIDATION, OnTable, Task, as_labels, read_supervised
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +77,7 @@ def network(points: int, outputs: int, seed: int) -> torch.nn.Sequential:
 
 
 @dataclass(frozen=True, eq=False)
-class _Convolutional:
+class _Convolutional(OnTable):
     """A trained network for signals, as plain numbers.
 
     Attributes
@@ -94,21 +94,6 @@ class _Convolutional:
     parameters: tuple[np.ndarray, ...]
     centre: float
     scale: float
-
-    takes_table = True
-    """Read by `limbeck.teachers`: rows may come as a `Table`, with nothing decoded."""
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """The columns that it takes, in order; there is no such attribute where it was trained on an array."""
-        if self.schema.container == "numpy":
-            raise AttributeError("feature_names_in_: this network was trained on an array without names")
-        return np.array(self.schema.names, dtype=object)
-
-    @property
-    def n_features_in_(self) -> int:
-        """The number of columns that it takes."""
-        return len(self.schema)
 
     @cached_property
     def _module(self) -> torch.nn.Sequential:

@@ -92,23 +92,10 @@ def _logarithms(logs: Sequence[float]) -> torch.nn.Module:
     return Logarithms()
 
 
-@dataclass(frozen=True)
-class _DefaultTeacher:
-    """A trained default network: plain numbers, no torch.
-
-    Attributes
-    ----------
-    schema : Schema
-        The columns that it takes.
-    logs : tuple of float
-        For each column the scale of its logarithm, or 0.
-    network : MLPWeights
-        The network on what `prepare` gives.
-    """
+class OnTable:
+    """A network that was trained on a table: what scikit-learn and `limbeck.teachers` ask of it."""
 
     schema: Schema
-    logs: tuple[float, ...]
-    network: MLPWeights
 
     takes_table = True
     """Read by `limbeck.teachers`: rows may come as a `Table`, with nothing decoded."""
@@ -124,6 +111,25 @@ class _DefaultTeacher:
     def n_features_in_(self) -> int:
         """The number of columns that it takes."""
         return len(self.schema)
+
+
+@dataclass(frozen=True)
+class _DefaultTeacher(OnTable):
+    """A trained default network: plain numbers, no torch.
+
+    Attributes
+    ----------
+    schema : Schema
+        The columns that it takes.
+    logs : tuple of float
+        For each column the scale of its logarithm, or 0.
+    network : MLPWeights
+        The network on what `prepare` gives.
+    """
+
+    schema: Schema
+    logs: tuple[float, ...]
+    network: MLPWeights
 
     def prepare(self, X: Rows) -> np.ndarray:
         """What the network sees ``(n, m)``: one-hot levels, logarithms, numbers."""
