@@ -23,7 +23,7 @@ import numpy as np
 from limbeck._core.errors import InputError, StorageError
 from limbeck._core.storage import MAX_DOCUMENT_BYTES
 
-__all__ = ["LARGEST", "Entry", "check_plain", "read_document"]
+__all__ = ["LARGEST", "Entry", "check_plain", "read_document", "top_entry"]
 
 LARGEST = 1e15
 E = TypeVar("E", bound="Entry")
@@ -150,3 +150,38 @@ def read_document(folder: Path, name: str, what: str, verb: str) -> Any:
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"{path} can't be read as JSON: {str(error)[:120]}") from None
+
+
+def top_entry(data: Any, file: str, form: tuple[str, int], words: tuple[str, str], verb: str, again: str) -> Entry:
+    """The whole of a parsed document, once its format and version are those that are read.
+
+    Parameters
+    ----------
+    data : object
+    file : str
+        What the document is called, for the errors.
+    form : (str, int)
+        Its format and version.
+    words : (str, str)
+        One of its kind and several of them, in words.
+    verb : str
+        The verb of the command line that writes it.
+    again : str
+        What the errors say to do.
+
+    Raises
+    ------
+    InputError
+        Where it is something else, or of another version.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != form[0]:
+        came = f"format {data.get('format')!r:.60}" if isinstance(data, Mapping) else type(data).__name__
+        raise InputError(
+            f"{words[0]} is required: an object with format '{form[0]}', as `limbeck {verb}` writes; got {came}"
+        )
+    if data.get("version") != form[1]:
+        raise InputError(
+            f"this limbeck reads {words[1]} of version {form[1]}; got {data.get('version')!r:.60}. Update limbeck, or "
+            f"run `limbeck {verb}` again."
+        )
+    return Entry(data, file, again)

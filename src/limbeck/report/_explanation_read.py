@@ -11,13 +11,12 @@ O(entries).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError
-from limbeck.report._entries import Entry
+from limbeck.report._entries import Entry, top_entry
 from limbeck.report._explanation_values import (
     Cells,
     Curves,
@@ -52,18 +51,9 @@ def read_explanation(data: Any) -> Explanation:
         Where it is not an explanation, is of another version, or an entry is missing, is of another type, is a number
         that is not finite, or speaks of a position, a unit or a group that there is none of.
     """
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        came = f"format {data.get('format')!r:.60}" if isinstance(data, Mapping) else type(data).__name__
-        raise InputError(
-            f"an explanation's document is required: an object with format '{FORMAT}', as `limbeck explain` writes; "
-            f"got {came}"
-        )
-    if data.get("version") != VERSION:
-        raise InputError(
-            f"this limbeck reads explanations of version {VERSION}; got {data.get('version')!r:.60}. Update limbeck, "
-            "or explain the rows again."
-        )
-    top = Entry(data, "explanation.json", AGAIN)
+    top = top_entry(
+        data, "explanation.json", (FORMAT, VERSION), ("an explanation's document", "explanations"), "explain", AGAIN
+    )
     kind, outputs = top["kind"].one_of(KINDS), tuple(entry.text() for entry in top["outputs"].items(1))
     return Explanation(
         name=top["name"].text(),

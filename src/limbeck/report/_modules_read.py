@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from limbeck._core.errors import InputError
-from limbeck.report._entries import Entry
+from limbeck.report._entries import Entry, top_entry
 from limbeck.report._explanation_read import read_image
 from limbeck.report._explanation_values import Picture
 from limbeck.report._finding_entries import read_findings
@@ -57,18 +57,9 @@ def read_modules(data: Any) -> Modules:
         Where it is not a document of modules, is of another version, or an entry is missing, is of another type, is a
         number that is not finite, or where two entries that must have one number of items have not.
     """
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        came = f"format {data.get('format')!r:.60}" if isinstance(data, Mapping) else type(data).__name__
-        raise InputError(
-            f"a document of modules is required: an object with format '{FORMAT}', as `limbeck modules` writes; "
-            f"got {came}"
-        )
-    if data.get("version") != VERSION:
-        raise InputError(
-            f"this limbeck reads documents of modules of version {VERSION}; got {data.get('version')!r:.60}. Update "
-            "limbeck, or run `limbeck modules` again."
-        )
-    top = Entry(data, "modules.json", AGAIN)
+    top = top_entry(
+        data, "modules.json", (FORMAT, VERSION), ("a document of modules", "documents of modules"), "modules", AGAIN
+    )
     outputs, recipe = _texts(top["outputs"], 1), _recipe(top["recipe"])
     return Modules(
         name=top["name"].text(),

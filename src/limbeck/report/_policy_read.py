@@ -11,13 +11,12 @@ O(entries).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError
-from limbeck.report._entries import Entry
+from limbeck.report._entries import Entry, top_entry
 from limbeck.report._finding_entries import read_findings
 from limbeck.report._policy_values import Difference, PlayedCandidate, Policies, Score
 from limbeck.report._recording_read import read_policy_readable
@@ -38,18 +37,14 @@ def read_policies(data: Any) -> Policies:
         Where it is not a document of policies, is of another version, or an entry is missing, is of another type, is a
         number that is not finite, or where two entries that must have one number of items have not.
     """
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        came = f"format {data.get('format')!r:.60}" if isinstance(data, Mapping) else type(data).__name__
-        raise InputError(
-            f"a document of policies is required: an object with format '{FORMAT}', as `limbeck distill-policy` "
-            f"writes; got {came}"
-        )
-    if data.get("version") != VERSION:
-        raise InputError(
-            f"this limbeck reads documents of policies of version {VERSION}; got {data.get('version')!r:.60}. Update "
-            "limbeck, or run `limbeck distill-policy` again."
-        )
-    top = Entry(data, "policy.json", AGAIN)
+    top = top_entry(
+        data,
+        "policy.json",
+        (FORMAT, VERSION),
+        ("a document of policies", "documents of policies"),
+        "distill-policy",
+        AGAIN,
+    )
     columns, actions = _texts(top["columns"], 1, MAX_COLUMNS), _texts(top["actions"], 1, MAX_ACTIONS)
     seeds = tuple(one.count() for one in top["seeds"].items(1, MAX_EPISODES))
     if not isinstance(top["complete"].value, bool):

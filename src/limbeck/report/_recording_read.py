@@ -14,14 +14,13 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from limbeck._core.errors import InputError
 from limbeck.readable import readable_from_dict
-from limbeck.report._entries import Entry
+from limbeck.report._entries import Entry, top_entry
 from limbeck.report._recording_values import Pictures, Recorded
 
 __all__ = ["FAMILIES", "read_policy_readable", "read_recording"]
@@ -42,15 +41,7 @@ def read_recording(data: Any) -> Recorded:
         Where it is no such document, is of another version, or an entry is missing, is of another type, is a number
         that is not finite, or does not fit the others.
     """
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        came = f"format {data.get('format')!r:.60}" if isinstance(data, Mapping) else type(data).__name__
-        raise InputError(f"a recording is required: an object with format '{FORMAT}', as `limbeck play` writes; {came}")
-    if data.get("version") != VERSION:
-        raise InputError(
-            f"this limbeck reads recordings of version {VERSION}; got {data.get('version')!r:.60}. Update limbeck, or "
-            "run `limbeck play` again."
-        )
-    top = Entry(data, "recording.json", AGAIN)
+    top = top_entry(data, "recording.json", (FORMAT, VERSION), ("a recording", "recordings"), "play", AGAIN)
     columns = tuple(one.text() for one in top["columns"].items(1, MAX_COLUMNS))
     actions = tuple(one.text() for one in top["actions"].items(1, MAX_ACTIONS))
     taken = _whole(top["taken"], len(actions))
