@@ -38,7 +38,14 @@ from limbeck._core.mlp import softmax
 from limbeck._core.progress import Report
 from limbeck._core.seeds import RandomState, draw_seeds
 from limbeck._core.tables import Rows, Schema, Table
-from limbeck.training._default_teacher import VALIDATION, OnTable, Task, as_labels, read_supervised
+from limbeck.training._default_teacher import (
+    VALIDATION,
+    ClassifierOnTable,
+    OnTable,
+    RegressorOnTable,
+    Task,
+    read_supervised,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -137,37 +144,19 @@ def _standardised(centre: float, scale: float) -> torch.nn.Module:
 
 
 @dataclass(frozen=True, eq=False)
-class ConvolutionalRegressor(_Convolutional):
+class ConvolutionalRegressor(RegressorOnTable, _Convolutional):
     """A trained network from signals to quantities; `train_convolutional` makes one."""
-
-    _estimator_type = "regressor"
-
-    def predict(self, X: Rows) -> np.ndarray:
-        """The predicted values: ``(n,)``, or ``(n, k)`` where there are several targets."""
-        values = self._outputs(X)
-        return values[:, 0] if values.shape[1] == 1 else values
 
 
 @dataclass(frozen=True, eq=False)
-class ConvolutionalClassifier(_Convolutional):
+class ConvolutionalClassifier(ClassifierOnTable, _Convolutional):
     """A trained network from signals to classes; `train_convolutional` makes one."""
 
     classes: tuple[Any, ...] = ()
 
-    _estimator_type = "classifier"
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The classes, in the order of the probabilities."""
-        return as_labels(self.classes)
-
     def predict_proba(self, X: Rows) -> np.ndarray:
         """The probability of each class ``(n, k)``."""
         return softmax(self._outputs(X))
-
-    def predict(self, X: Rows) -> np.ndarray:
-        """The most probable class ``(n,)``."""
-        return np.asarray(self.classes_[self._outputs(X).argmax(axis=1)])
 
 
 def train_convolutional(

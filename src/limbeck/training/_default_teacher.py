@@ -112,6 +112,38 @@ class OnTable:
         """The number of columns that it takes."""
         return len(self.schema)
 
+    def _outputs(self, X: Rows) -> np.ndarray:
+        """Values, scores or probabilities ``(n, k)``."""
+        raise NotImplementedError
+
+
+class RegressorOnTable(OnTable):
+    """One that predicts quantities."""
+
+    _estimator_type = "regressor"
+
+    def predict(self, X: Rows) -> np.ndarray:
+        """The predicted values: ``(n,)``, or ``(n, k)`` where there are several targets."""
+        values = self._outputs(X)
+        return values[:, 0] if values.shape[1] == 1 else values
+
+
+class ClassifierOnTable(OnTable):
+    """One that predicts classes."""
+
+    classes: tuple[Any, ...]
+
+    _estimator_type = "classifier"
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes, in the order of the probabilities."""
+        return as_labels(self.classes)
+
+    def predict(self, X: Rows) -> np.ndarray:
+        """The most probable class ``(n,)``."""
+        return np.asarray(self.classes_[self._outputs(X).argmax(axis=1)])
+
 
 @dataclass(frozen=True)
 class _DefaultTeacher(OnTable):
@@ -179,15 +211,8 @@ class _DefaultTeacher(OnTable):
 
 
 @dataclass(frozen=True)
-class DefaultRegressor(_DefaultTeacher):
+class DefaultRegressor(RegressorOnTable, _DefaultTeacher):
     """A trained default network for quantities; `train_default` makes one."""
-
-    _estimator_type = "regressor"
-
-    def predict(self, X: Rows) -> np.ndarray:
-        """The predicted values: ``(n,)``, or ``(n, k)`` where there are several targets."""
-        values = self._outputs(X)
-        return values[:, 0] if values.shape[1] == 1 else values
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> DefaultRegressor:
@@ -196,25 +221,14 @@ class DefaultRegressor(_DefaultTeacher):
 
 
 @dataclass(frozen=True)
-class DefaultClassifier(_DefaultTeacher):
+class DefaultClassifier(ClassifierOnTable, _DefaultTeacher):
     """A trained default network for classes; `train_default` makes one."""
 
     classes: tuple[Any, ...] = ()
 
-    _estimator_type = "classifier"
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The classes, in the order of the probabilities."""
-        return as_labels(self.classes)
-
     def predict_proba(self, X: Rows) -> np.ndarray:
         """The probability of each class ``(n, k)``."""
         return self._outputs(X)
-
-    def predict(self, X: Rows) -> np.ndarray:
-        """The most probable class ``(n,)``."""
-        return np.asarray(self.classes_[self._outputs(X).argmax(axis=1)])
 
     def to_dict(self) -> dict[str, Any]:
         """The whole teacher as JSON types, every number exact."""
