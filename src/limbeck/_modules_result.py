@@ -95,8 +95,9 @@ class ModulesResult:
         """The layers, the scores, the modules and the verdict, in words."""
         doc = self.document
         recipe = doc["recipe"]
+        apart = f" and {recipe['split_epochs']} held apart" if recipe.get("split_epochs") else ""
         how = (
-            f"trained for {recipe['epochs']} + {recipe['split_epochs']} epochs, strength {recipe['strength']:g}"
+            f"trained for {recipe['epochs']} epochs{apart}, strength {recipe['strength']:g}"
             if recipe["trained"]
             else "as is"
         )

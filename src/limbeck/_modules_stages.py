@@ -133,8 +133,11 @@ def train_and_split(work: Work) -> None:
 
 
 def held_apart(work: Work) -> bool:
-    """Whether training ended with the weights between modules held at 0."""
-    return work.training is not None and work.training.history["phase"].eq("split").any()
+    """Whether training left every weight between modules at exactly 0, as its last phase holds them."""
+    if work.training is None:
+        return False
+    weights = ((work.model.get_submodule(name).weight.detach().cpu().numpy(), c) for name, c in work.clusters.items())
+    return not any(weight[~clusters.mask()].any() for weight, clusters in weights)
 
 
 def judge(work: Work, searches: int = SEARCHES) -> None:
