@@ -20,7 +20,8 @@ from limbeck.policies._policy import as_policy
 from limbeck.policies._polishing import polish
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft, Line, program_of
-from limbeck.policies._program_search import FoundProgram, search_programs
+from limbeck.policies._program_finals import FoundProgram
+from limbeck.policies._program_search import search_programs
 from limbeck.policies._program_tidying import tidied
 from limbeck.policies._racing import Arena, OutOfBudget
 from limbeck.readable import policy_schema
@@ -84,7 +85,8 @@ def searched(make: Any, act: Any, **options: Any) -> tuple[FoundProgram, ...]:
     policy = as_policy(act, environment)
     rows = np.random.default_rng(5).uniform(-3, 3, size=(700, 4))
     settings = {"max_lines": 1, "max_terms": 2, "n_steps": 16_000, "budget_s": 600.0, "seed": 0, "n_jobs": 1}
-    return search_programs(environment, policy, states=rows, weights=policy.weights(rows), **(settings | options))
+    found = search_programs(environment, policy, states=rows, weights=policy.weights(rows), **(settings | options))
+    return found.programs
 
 
 def one_hot(actions: np.ndarray) -> np.ndarray:

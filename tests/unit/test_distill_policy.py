@@ -28,6 +28,7 @@ from limbeck.policies._policy_checks import Interchanged
 from limbeck.policies._policy_distillation import PolicyDistillation
 from limbeck.policies._policy_judging import OtherStarts
 from limbeck.policies._policy_trees import fitted_trees
+from limbeck.policies._program_finals import FoundPrograms
 from limbeck.readable import policy_schema
 from limbeck.readable._program import Guard, ProgramPolicy
 from limbeck.readable._program_comparison import Comparison
@@ -115,9 +116,9 @@ def test_differences_are_states_where_they_differ_the_weightiest_first() -> None
 def test_programs_of_the_search_are_scored_and_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def search(environment: Any, policy: Any, **given: Any) -> tuple[Any, ...]:
+    def search(environment: Any, policy: Any, **given: Any) -> FoundPrograms:
         asked.update(given)
-        return (SimpleNamespace(readable=program(), search_return=SimpleNamespace(mean=20.0), complexity=9),)
+        return one_program(True)
 
     monkeypatch.setattr(students, "search_programs", search)
     found = distill_policy(Follow, follower, **{**QUICK, "students": "program"})
@@ -241,6 +242,43 @@ def test_what_was_done_is_kept_after_an_interruption(where: str) -> None:
     assert len(found.candidates) >= 1
     assert all(np.isfinite(one.score.mean) and one.finding("RC014") for one in found.candidates)
     assert PolicyDistillation.from_dict(found.to_dict()) == found
+
+
+def one_program(complete: bool) -> FoundPrograms:
+    planted: Any = SimpleNamespace(readable=program(), search_return=SimpleNamespace(mean=20.0), complexity=9)
+    return FoundPrograms((planted,), complete)
+
+
+def test_an_interrupted_search_of_programs_is_said_and_its_best_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(students, "search_programs", lambda *given, **more: one_program(False))
+    found = distill_policy(Follow, follower, **{**QUICK, "students": "program"})
+    assert [one.name for one in found.candidates] == ["program_1"]
+    assert not found.complete
+    assert any(note.startswith("interrupted: programs") for note in found.notes)
+
+
+def test_a_search_that_is_stopped_before_a_program_has_played_keeps_the_trees() -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "candidate lines" and done == 2:
+            raise KeyboardInterrupt
+
+    found = distill_policy(Follow, follower, **{**QUICK, "students": ["program", "tree"], "progress": stop})
+    assert not found.complete
+    assert {one.name.rpartition("_")[0] for one in found.candidates} == {"tree"}
+    assert "interrupted: program is not in the result" in found.notes
+
+
+def test_a_search_without_time_for_a_program_keeps_the_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    def over(*given: Any, **more: Any) -> FoundPrograms:
+        raise InputError("the search was over before a program had played")
+
+    monkeypatch.setattr(students, "search_programs", over)
+    found = distill_policy(Follow, follower, **{**QUICK, "students": ["program", "tree"]})
+    assert found.complete
+    assert {one.name.rpartition("_")[0] for one in found.candidates} == {"tree"}
+    assert any(note.startswith("program: not found, since the search was over") for note in found.notes)
+    with pytest.raises(InputError, match="before a program had played"):
+        distill_policy(Follow, follower, **{**QUICK, "students": ["program"]})
 
 
 def test_an_interruption_before_any_student_has_played_keeps_the_first_students(

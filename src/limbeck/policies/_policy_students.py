@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from limbeck._core.errors import InputError
 from limbeck._core.progress import Report
 from limbeck._core.seeds import draw_seeds
 from limbeck.policies._dagger import States, dagger, played_by_teacher
@@ -178,20 +179,29 @@ class Search:
         states = self.states
         if states is None:
             return
-        found = search_programs(
-            self.environment,
-            self.policy,
-            states=states.rows,
-            weights=states.weights,
-            changes=self.changes,
-            max_lines=MOST_LINES,
-            budget_s=seconds,
-            n_jobs=self.n_jobs,
-            seed=seed,
-            progress=self.report,
-        )
-        named = [(f"program_{one.readable.n_lines}", one.readable, one.search_return.mean) for one in found]
+        try:
+            found = search_programs(
+                self.environment,
+                self.policy,
+                states=states.rows,
+                weights=states.weights,
+                changes=self.changes,
+                max_lines=MOST_LINES,
+                budget_s=seconds,
+                n_jobs=self.n_jobs,
+                seed=seed,
+                progress=self.report,
+            )
+        except InputError as error:
+            if not self.found:
+                raise
+            self.notes.append(f"program: not found, since {error}")
+            return
+        named = [(f"program_{one.readable.n_lines}", one.readable, one.search_return.mean) for one in found.programs]
         self._keep(named, time.monotonic() - start)
+        if not found.complete:
+            self.complete = False
+            self.notes.append("interrupted: programs are the best that were found by then")
 
     def _keep(self, named: Sequence[tuple[str, Any, float]], seconds: float) -> None:
         """Those that play better than every simpler one, by the seeds of the choice."""

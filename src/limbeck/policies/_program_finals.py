@@ -30,7 +30,7 @@ from limbeck.policies._program_tidying import plain, tidied
 from limbeck.policies._racing import Arena, OutOfBudget
 from limbeck.readable import ProgramPolicy, policy_schema
 
-__all__ = ["FoundProgram", "finals"]
+__all__ = ["FoundProgram", "FoundPrograms", "finals"]
 
 FINALISTS = 4
 LEAST_PLAYED = 4
@@ -54,6 +54,22 @@ class FoundProgram:
     readable: ProgramPolicy
     search_return: Return
     complexity: int
+
+
+@dataclass(frozen=True)
+class FoundPrograms:
+    """What a search found.
+
+    Attributes
+    ----------
+    programs : tuple of FoundProgram
+        One for each number of lines that was reached, in order.
+    complete : bool
+        False where it was stopped with Ctrl-C.
+    """
+
+    programs: tuple[FoundProgram, ...]
+    complete: bool
 
 
 def finals(arena: Arena) -> tuple[FoundProgram, ...]:

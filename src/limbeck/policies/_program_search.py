@@ -48,10 +48,10 @@ from limbeck.policies._policy import Policy
 from limbeck.policies._polishing import polish
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft
-from limbeck.policies._program_finals import FoundProgram, finals
+from limbeck.policies._program_finals import FoundPrograms, finals
 from limbeck.policies._racing import Arena, OutOfBudget
 
-__all__ = ["FoundProgram", "search_programs"]
+__all__ = ["search_programs"]
 
 MOST_STATES = 2_500
 FIRST_LINES = 160
@@ -84,7 +84,7 @@ def search_programs(
     n_jobs: int | None = None,
     seed: RandomState = None,
     progress: Progress = False,
-) -> tuple[FoundProgram, ...]:
+) -> FoundPrograms:
     """The best program of each number of lines, from one line up.
 
     Parameters
@@ -112,13 +112,13 @@ def search_programs(
 
     Returns
     -------
-    tuple of FoundProgram
-        One for each number of lines that was reached, in order.
+    FoundPrograms
+        One for each number of lines that was reached. Ctrl-C ends the search early: the best so far, not `complete`.
 
     Raises
     ------
     InputError
-        For states, weights or bounds that can't be used.
+        For states, weights or bounds that can't be used, and where the time was over before a program had played.
     """
     start = time.monotonic()
     rows, weights = _checked(environment, states, weights, changes)
@@ -127,12 +127,16 @@ def search_programs(
         deadline, most_steps = start + (1.0 - FINAL_SHARE) * budget_s, round((1.0 - FINAL_SHARE) * n_steps)
         arena = Arena(environment, as_generator(seed), deadline, most_steps, n_jobs, tuple(changes))
         known = lessons(policy, rows, weights, len(environment.columns))
+        interrupted = False
         try:
             _search(arena, policy, known, max_lines, max_terms, report)
-        except (OutOfBudget, KeyboardInterrupt):
+        except (OutOfBudget, KeyboardInterrupt) as end:
+            interrupted = isinstance(end, KeyboardInterrupt)
+            if interrupted and not arena.played:
+                raise
             report("the search is over: what is best so far plays its last episodes", 0, 0)
         arena.deadline, arena.most_steps = start + budget_s, n_steps
-        return finals(arena)
+        return FoundPrograms(finals(arena), not interrupted)
 
 
 def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_terms: int, report: Report) -> None:
