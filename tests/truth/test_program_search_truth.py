@@ -80,6 +80,20 @@ class Alarmed(Follow):
         super().__init__(alarms=True)
 
 
+class Lives(Follow):
+    """A long episode: it ends early after so many wrong actions."""
+
+    lives = 400
+
+    def __init__(self) -> None:
+        super().__init__(steps=1_000)
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        seen, reward, _, cut, _ = super().step(action)
+        self.wrong = (0 if self.n == 1 else self.wrong) + (reward == 0.0)
+        return seen, reward, self.wrong >= self.lives, cut, {}
+
+
 def searched(make: Any, act: Any, **options: Any) -> tuple[FoundProgram, ...]:
     environment = as_environment(make)
     policy = as_policy(act, environment)
@@ -194,7 +208,7 @@ class Told(Arena):
 
     means: dict[Draft, float]
 
-    def episodes(self, acts: Any, seeds: Any, *, record: bool = False) -> list[Episodes]:
+    def episodes(self, acts: Any, seeds: Any, *, record: bool = False, max_steps: Any = None) -> list[Episodes]:
         self.contests = getattr(self, "contests", 0) + 1
         noise = np.random.default_rng(seeds[0]).normal(size=len(seeds))
         lucky = 30.0 if self.contests == 1 else 0.0
@@ -220,7 +234,7 @@ def test_luck_is_not_kept_and_the_steps_are() -> None:
 class Noisy(Arena):
     """A return says how often a program does what is planted, with much noise."""
 
-    def episodes(self, acts: Any, seeds: Any, *, record: bool = False) -> list[Episodes]:
+    def episodes(self, acts: Any, seeds: Any, *, record: bool = False, max_steps: Any = None) -> list[Episodes]:
         rows = np.random.default_rng(seeds[0]).uniform(-3, 3, size=(300, 4))
         self.noise_draws = getattr(self, "noise_draws", np.random.default_rng(0))
         means = [100 * (act(rows) == right_actions(rows, False)).mean() for act in acts]
@@ -246,6 +260,35 @@ def test_numbers_that_are_off_are_polished_under_noise() -> None:
     assert (best(rows) == right).mean() > 0.88
     polish(contest, [best], 100)  # too few steps for anything
     assert contest.elites[1][0] == best
+
+
+def beside(rows: np.ndarray) -> np.ndarray:
+    """A teacher that stands to the side of what it follows: a line that imitates it is right in two states of three."""
+    return one_hot(right_actions(rows - [1.2, 0.0, 0.0, 0.0], False))
+
+
+def test_where_episodes_are_long_lines_play_their_beginnings_first() -> None:
+    said = []
+    (program,) = searched(Lives, beside, n_steps=120_000, progress=lambda what, done, total: said.append(what))
+    assert "many lines play the beginnings of episodes" in said
+    teacher = play_episodes(as_environment(Lives), lambda rows: beside(rows).argmax(axis=1), range(3)).returns
+    assert teacher.max() < 720
+    assert program.search_return.worst > 800
+
+
+def test_a_stop_in_the_beginnings_keeps_the_best_of_them() -> None:
+    seen = []
+
+    class Stopped(Lives):
+        def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+            seen.append(options)
+            if len(seen) == 60:
+                raise KeyboardInterrupt
+            return super().reset(**options)
+
+    (program,) = searched(Stopped, beside, n_steps=150_000)
+    assert len(seen) > 60
+    assert program.search_return.mean > 100
 
 
 def test_a_stop_keeps_what_is_best_so_far() -> None:

@@ -23,7 +23,7 @@ from limbeck.policies._dagger import States, dagger, played_by_teacher
 from limbeck.policies._features import features
 from limbeck.policies._policy_judging import Setting
 from limbeck.policies._policy_trees import MOST_ROWS, fitted_trees
-from limbeck.policies._program_search import search_programs
+from limbeck.policies._program_search import MOST_STEPS, search_programs
 from limbeck.readable import policy_schema
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class Search:
         One for the teacher's batch, one for the judging, one for each student.
     budget : float
         Seconds.
+    most_steps : int
+        Of the environment, in a search of programs; where they end it before the clock, its answer is the same on any
+        machine.
     states : States or None
         All that was visited by then.
     """
@@ -74,6 +77,7 @@ class Search:
     report: Report
     seeds: list[int]
     budget: float
+    most_steps: int = MOST_STEPS
     states: States | None = None
     first: States | None = None
     found: list[Found] = field(default_factory=list)
@@ -188,6 +192,7 @@ class Search:
                 changes=self.changes,
                 max_lines=MOST_LINES,
                 budget_s=seconds,
+                n_steps=self.most_steps,
                 n_jobs=self.n_jobs,
                 seed=seed,
                 progress=self.report,

@@ -37,6 +37,7 @@ __all__ = ["Contest"]
 FIRST: tuple[tuple[int, float], ...] = ((1, 0.15), (2, 0.08), (3, 0.04))
 EPISODES_EACH = 1 + 2 * 0.15 + 3 * 0.08  # that a program of the first race plays in the mean
 FEWEST = 8  # with fewer a race is worth nothing
+CHOSEN: tuple[Rung, ...] = ((2, 12), (3, 6), (4, 4))
 ROUND: tuple[Rung, ...] = ((1, 10), (2, 5), (6, 3))
 N_CHILDREN = 20
 N_ELITES = 6
@@ -73,9 +74,17 @@ class Contest:
         arena = self.arena
         return min(arena.most_steps, arena.steps + max(0.0, arena.deadline - arena.clock()) * arena.rate)
 
+    def left(self) -> float:
+        """The steps that are left of those."""
+        return self.reachable() - self.arena.steps
+
     def entrants(self, share: float) -> int:
         """How many programs a first race can have for a share of all steps."""
         return round(share * self.reachable() / (EPISODES_EACH * self.arena.mean_steps))
+
+    def chosen(self, size: int, drafts: Sequence[Draft]) -> None:
+        """Let a few programs of so many lines race that are good already."""
+        self._keep(size, self.arena.race(drafts, CHOSEN))
 
     def first(self, size: int, drafts: Sequence[Draft], share: float) -> None:
         """Let many programs of so many lines race: as many as a share of all steps allows, the first ones first."""

@@ -1,7 +1,8 @@
 """Programs found by playing: for each number of lines the one that scores most.
 
 Candidate lines come from the teacher's states, weighted by what a wrong action costs. From there on imitation is not
-asked: candidates race on fresh episodes, the best are changed a little and race again, lines are added and race again.
+asked: candidates race on fresh episodes (where those are long, on their beginnings first), the best are changed a
+little and race again, lines are added and race again.
 
 Source
 ------
@@ -27,8 +28,9 @@ Cost
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -45,25 +47,30 @@ from limbeck.policies._lessons import Lessons, lessons
 from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._longer_programs import race_longer
 from limbeck.policies._policy import Policy
+from limbeck.policies._policy_checks import RandomActs
 from limbeck.policies._polishing import polish
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft
 from limbeck.policies._program_finals import FoundPrograms, finals
 from limbeck.policies._racing import Arena, OutOfBudget
+from limbeck.policies._scouting import LONG, scouted
 
-__all__ = ["search_programs"]
+__all__ = ["MOST_STEPS", "search_programs"]
 
+MOST_STEPS = 6_000_000
 MOST_STATES = 2_500
 FIRST_LINES = 160
 MOST_LIKELY = 40
-BALANCED_FORMS = 40
+BALANCED_FORMS = 72
 FORMS_EACH = 20
 GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
-TEACHER_EPISODES = 8
+LEVEL_EPISODES = 6
+FIRST_TRIED = 8
+LATE = 4  # lines that play whole episodes where the search was stopped before any did
 HOPEFUL, NEAR = 0.2, 0.6
-ONE_LINE_SHARE = 0.45
-HOPEFUL_SHARE, GOOD_LINE_SHARE = 0.4, 0.75
+ONE_LINE_SHARE, SCOUTING_SHARE = 0.3, 0.5
+HOPEFUL_PART, GOOD_PART = 0.15, 0.6  # of the steps that are left
 FINAL_SHARE = 0.12
 LEAST_STATES = 20
 MOST_STARTS = 4
@@ -80,7 +87,7 @@ def search_programs(
     max_lines: int = 8,
     max_terms: int = 4,
     budget_s: float = 300.0,
-    n_steps: int = 6_000_000,
+    n_steps: int = MOST_STEPS,
     n_jobs: int | None = None,
     seed: RandomState = None,
     progress: Progress = False,
@@ -91,7 +98,7 @@ def search_programs(
     ----------
     environment : Environment
     policy : Policy
-        The teacher: asked for its scores in the states, not played.
+        The teacher: asked for its scores in the states, and played a few episodes, for what a good line scores.
     states : array (n, d + number of changes)
         Rows as the program will see them: an observation, then the changes since the step before.
     weights : array (n,)
@@ -132,10 +139,13 @@ def search_programs(
             _search(arena, policy, known, max_lines, max_terms, report)
         except (OutOfBudget, KeyboardInterrupt) as end:
             interrupted = isinstance(end, KeyboardInterrupt)
-            if interrupted and not arena.played:
+            if interrupted and not (arena.played or arena.glimpses):
                 raise
             report("the search is over: what is best so far plays its last episodes", 0, 0)
         arena.deadline, arena.most_steps = start + budget_s, n_steps
+        if not arena.played:
+            with contextlib.suppress(OutOfBudget):
+                arena.play(sorted(arena.glimpses, key=lambda draft: -arena.glimpses[draft])[:LATE], 1)
         return FoundPrograms(finals(arena), not interrupted)
 
 
@@ -153,13 +163,13 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
     report("candidate lines", 2, 2)
     near = Neighbourhood(known.rows, known.alone.shape[1], column_scales(known.rows), pool, max_terms, generator)
     contest = Contest(arena, near, known, report, max_lines)
-    contest.first(1, first, ONE_LINE_SHARE)
-    level = _level(arena, policy)
-    if _lead(contest, level) >= HOPEFUL:
-        _polish_lines(contest, HOPEFUL_SHARE * contest.reachable())
-    if _lead(contest, level) >= NEAR:
-        _polish_lines(contest, GOOD_LINE_SHARE * contest.reachable())
-        contest.settle(1, GOOD_LINE_SHARE * contest.reachable())
+    reached = _first_lines(contest, first, policy)
+    if reached() >= HOPEFUL:
+        _polish_lines(contest, HOPEFUL_PART * contest.left())
+    if reached() >= NEAR:
+        end = arena.steps + GOOD_PART * contest.left()
+        _polish_lines(contest, end - arena.steps)
+        contest.settle(1, end)
     for share in GENERATIONS:
         if contest.is_over or max_lines == 1:
             break
@@ -168,8 +178,34 @@ def _search(arena: Arena, policy: Policy, known: Lessons, max_lines: int, max_te
     contest.go_on()
 
 
+def _first_lines(contest: Contest, lines: Sequence[Draft], policy: Policy) -> Callable[[], float]:
+    """The first race of lines, where episodes are long after a look at their beginnings; and how near they come.
+
+    What is returned tells the part of the teacher's lead over chance that the best line has: near to 1, one line is
+    worth the most.
+    """
+    arena, generator = contest.arena, contest.arena.generator
+    acts = (policy.act, RandomActs(len(arena.environment.actions), int(generator.integers(2**31))))
+    teacher, chance = (play_episodes(arena.environment, act, draw_seeds(generator, LEVEL_EPISODES)) for act in acts)
+    arena.most_steps -= min(teacher.steps + chance.steps, arena.most_steps // 2)
+    length = float(teacher.lengths.mean())
+    if length < LONG:
+        contest.first(1, lines, ONE_LINE_SHARE)
+    else:
+        contest.report("many lines play the beginnings of episodes", 0, 0)
+        arena.tried(lines[:FIRST_TRIED], 1, max_steps=LONG)  # to know what a step costs
+        contest.chosen(1, scouted(arena, lines, length, SCOUTING_SHARE * contest.reachable()))
+    poor, level = float(chance.returns.mean()), float(teacher.returns.mean())
+
+    def reached() -> float:
+        best = arena.estimate(contest.elites[1][0])
+        return (best - poor) / (level - poor) if level > poor else 1.0
+
+    return reached
+
+
 def _polish_lines(contest: Contest, most_steps: float) -> None:
-    """One line: polished from the best of the first race, on different columns."""
+    """One line: polished from the best ones on different columns."""
     arena, starts = contest.arena, dict[frozenset[int], Draft]()
     for draft in arena.ranked(draft for draft in arena.played if len(draft.lines) == 1):
         columns = frozenset(column for column, _ in draft.lines[0].form)
@@ -177,21 +213,7 @@ def _polish_lines(contest: Contest, most_steps: float) -> None:
             starts[columns] = draft
         if len(starts) == MOST_STARTS:
             break
-    polish(contest, list(starts.values()), POLISHING_SHARE * max(0.0, most_steps - arena.steps))
-
-
-def _level(arena: Arena, policy: Policy) -> float:
-    """What the teacher scores."""
-    played = play_episodes(arena.environment, policy.act, draw_seeds(arena.generator, TEACHER_EPISODES))
-    arena.steps += played.steps
-    return float(played.returns.mean())
-
-
-def _lead(contest: Contest, level: float) -> float:
-    """How far the best line comes from what most lines score to the teacher: near to it, one line is worth the most."""
-    arena = contest.arena
-    best, poor = arena.estimate(contest.elites[1][0]), float(np.median([one[0] for one in arena.played.values()]))
-    return (best - poor) / (level - poor) if level > poor else 1.0
+    polish(contest, list(starts.values()), POLISHING_SHARE * most_steps)
 
 
 def _learn(contest: Contest, policy: Policy) -> None:

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,6 +86,12 @@ class Arena:
     played: dict[Draft, list[float]] = field(default_factory=dict)
     prior: dict[Draft, float] = field(default_factory=dict)
     lengths: dict[Draft, float] = field(default_factory=dict)
+    n_episodes: int = 0
+    """Of all kinds, also those that were cut."""
+    whole_steps: int = 0
+    """Of the episodes that were not."""
+    glimpses: dict[Draft, float] = field(default_factory=dict)
+    """What each scored last in episodes that were cut."""
 
     def play(self, drafts: Sequence[Draft], n_episodes: int) -> None:
         """Let each play so many fresh episodes, the same for all.
@@ -95,6 +101,26 @@ class Arena:
         OutOfBudget
             Before a part of them, when the clock or the count of steps is used up; what was played stays.
         """
+        for draft, episodes in self._each(drafts, n_episodes):
+            self.played.setdefault(draft, []).extend(float(value) for value in episodes.returns)
+            self.lengths[draft] = max(self.lengths.get(draft, 0.0), float(episodes.lengths.mean()))
+            self.whole_steps += episodes.steps
+
+    def tried(self, drafts: Sequence[Draft], n_episodes: int, *, max_steps: int) -> list[float]:
+        """The mean return of each in fresh episodes that are cut after so many steps; kept apart from whole ones.
+
+        Raises
+        ------
+        OutOfBudget
+        """
+        for draft, episodes in self._each(drafts, n_episodes, max_steps):
+            self.glimpses[draft] = float(episodes.returns.mean())
+        return [self.glimpses[draft] for draft in drafts]
+
+    def _each(
+        self, drafts: Sequence[Draft], n_episodes: int, max_steps: int | None = None
+    ) -> Iterator[tuple[Draft, Episodes]]:
+        """What each plays in the same fresh episodes, with a look at the clock and the count of steps now and then."""
         seeds = draw_seeds(self.generator, n_episodes)
         waiting = list(drafts)
         while waiting:
@@ -102,22 +128,26 @@ class Arena:
                 raise OutOfBudget
             now, waiting = waiting[: self._chunk(n_episodes)], waiting[self._chunk(n_episodes) :]
             start = time.perf_counter()
-            for draft, episodes in zip(now, self.episodes(now, seeds), strict=True):
-                self.played.setdefault(draft, []).extend(float(value) for value in episodes.returns)
-                self.lengths[draft] = max(self.lengths.get(draft, 0.0), float(episodes.lengths.mean()))
+            for draft, episodes in zip(now, self.episodes(now, seeds, max_steps=max_steps), strict=True):
                 self.steps += episodes.steps
+                self.n_episodes += n_episodes
+                yield draft, episodes
             self.seconds += time.perf_counter() - start
 
-    def episodes(self, acts: Sequence[Act], seeds: Sequence[int], *, record: bool = False) -> list[Episodes]:
+    def episodes(
+        self, acts: Sequence[Act], seeds: Sequence[int], *, record: bool = False, max_steps: int | None = None
+    ) -> list[Episodes]:
         """What each plays, the same episodes for all; nothing is kept."""
-        changes, n_jobs = self.changes, self.n_jobs
-        return play_many(self.environment, list(acts), seeds, changes=changes, n_jobs=n_jobs, record=record)
+        n_jobs, changes = self.n_jobs, self.changes
+        return play_many(
+            self.environment, list(acts), seeds, n_jobs=n_jobs, changes=changes, record=record, max_steps=max_steps
+        )
 
     def _chunk(self, n_episodes: int) -> int:
         """How many programs play between two looks at the clock."""
         least = 1 if self.n_jobs == 1 else 4  # or processes would wait for work
-        n_played = sum(map(len, self.played.values()))
-        return max(least, int(CHUNK_SECONDS * n_played / max(self.seconds, 1e-9) / n_episodes)) if n_played else least
+        n = self.n_episodes
+        return max(least, int(CHUNK_SECONDS * n / max(self.seconds, 1e-9) / n_episodes)) if n else least
 
     @property
     def rate(self) -> float:
@@ -130,8 +160,8 @@ class Arena:
 
     @property
     def mean_steps(self) -> float:
-        """Steps an episode so far."""
-        return self.steps / max(1, sum(map(len, self.played.values())))
+        """Steps of a whole episode so far."""
+        return self.whole_steps / max(1, sum(map(len, self.played.values())))
 
     def estimate(self, draft: Draft) -> float:
         """Its mean return, shrunk towards the contest it came from."""
