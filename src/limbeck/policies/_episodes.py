@@ -32,7 +32,7 @@ from limbeck._core.errors import InputError, TeacherError
 from limbeck.policies._environment import Environment
 from limbeck.policies._stepping import Act, actions_of, begin, environments, rows_of, step
 
-__all__ = ["Episodes", "Return", "play_episodes", "play_many", "score_of"]
+__all__ = ["NO_END", "Episodes", "Return", "play_episodes", "play_many", "score_of"]
 
 TOGETHER = 32
 """Environments that are stepped together."""

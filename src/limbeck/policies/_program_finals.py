@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from limbeck._core.errors import InputError
 from limbeck._core.seeds import draw_seeds
-from limbeck.policies._episodes import Return, score_of
+from limbeck.policies._episodes import NO_END, Return, score_of
 from limbeck.policies._features import standing
 from limbeck.policies._program_draft import Draft, program_of
 from limbeck.policies._program_tidying import plain, tidied
@@ -92,7 +92,8 @@ def finals(arena: Arena) -> tuple[FoundProgram, ...]:
     best = [_simplest(arena, arena.ranked(drafts)[0], simpler[size]) for size, drafts in sizes.items()]
     programs = _tidy(arena, sorted(best, key=arena.estimate, reverse=True))
     least, most = LAST_EPISODES
-    seeds = draw_seeds(arena.generator, min(max(least, _affordable(arena, len(programs))), most))
+    length = 0.0 if arena.cut is None else float(arena.environment.max_steps or NO_END)  # the last ones are whole
+    seeds = draw_seeds(arena.generator, min(max(least, _affordable(arena, len(programs), length)), most))
     last = arena.episodes([program.act for program in programs], seeds)
     return tuple(
         FoundProgram(program, score_of(played), program.complexity)
@@ -137,8 +138,8 @@ def _tidy(arena: Arena, best: list[Draft]) -> list[ProgramPolicy]:
     return [chosen[size] for size in sorted(chosen)]
 
 
-def _affordable(arena: Arena, n_programs: int) -> int:
-    """How many episodes so many programs can play with what is left of time and steps."""
+def _affordable(arena: Arena, n_programs: int, length: float = 0.0) -> int:
+    """How many episodes (of at least this length) so many programs can play with what is left of time and steps."""
     left = min(arena.most_steps - arena.steps, max(0.0, arena.deadline - arena.clock()) * arena.rate)
     best = max(arena.played, key=arena.estimate)  # a good program's episode may be a long one
-    return max(0, int(left / max(arena.mean_steps, arena.lengths[best]) / max(1, n_programs)))
+    return max(0, int(left / max(length, arena.mean_steps, arena.lengths[best]) / max(1, n_programs)))

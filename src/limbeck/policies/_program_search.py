@@ -40,7 +40,7 @@ from limbeck._core.seeds import RandomState, as_generator, draw_seeds
 from limbeck.policies._balanced_lines import balanced_lines
 from limbeck.policies._candidate_lines import candidate_forms, candidate_lines, column_scales, form_pool
 from limbeck.policies._environment import Environment
-from limbeck.policies._episodes import play_episodes
+from limbeck.policies._episodes import Episodes, play_episodes
 from limbeck.policies._features import standing
 from limbeck.policies._growing import fitted_forms
 from limbeck.policies._lessons import Lessons, lessons
@@ -54,6 +54,7 @@ from limbeck.policies._program_draft import Draft
 from limbeck.policies._program_finals import FoundPrograms, finals
 from limbeck.policies._racing import Arena, OutOfBudget
 from limbeck.policies._scouting import LONG, scouted
+from limbeck.policies._stepping import Act
 
 __all__ = ["MOST_STEPS", "search_programs"]
 
@@ -67,6 +68,7 @@ GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
 LEVEL_EPISODES = 6
 FIRST_TRIED = 8
+VERY_LONG, CUT = 2_000, 1_200  # steps of an episode, and what of it all races play then
 LATE = 4  # lines that play whole episodes where the search was stopped before any did
 HOPEFUL, NEAR = 0.2, 0.6
 ONE_LINE_SHARE, SCOUTING_SHARE = 0.3, 0.5
@@ -185,10 +187,19 @@ def _first_lines(contest: Contest, lines: Sequence[Draft], policy: Policy) -> Ca
     worth the most.
     """
     arena, generator = contest.arena, contest.arena.generator
-    acts = (policy.act, RandomActs(len(arena.environment.actions), int(generator.integers(2**31))))
-    teacher, chance = (play_episodes(arena.environment, act, draw_seeds(generator, LEVEL_EPISODES)) for act in acts)
-    arena.most_steps -= min(teacher.steps + chance.steps, arena.most_steps // 2)
+    acts: list[Act] = [policy.act, RandomActs(len(arena.environment.actions), int(generator.integers(2**31)))]
+    seeds = [draw_seeds(generator, LEVEL_EPISODES) for _ in acts]
+
+    def played(max_steps: int) -> list[Episodes]:
+        both = zip(acts, seeds, strict=True)
+        return [play_episodes(arena.environment, act, places, max_steps=max_steps) for act, places in both]
+
+    teacher, chance = played(VERY_LONG)
     length = float(teacher.lengths.mean())
+    arena.most_steps -= min(teacher.steps + chance.steps, arena.most_steps // 2)
+    if length == VERY_LONG:
+        arena.cut = CUT
+        teacher, chance = played(CUT)
     if length < LONG:
         contest.first(1, lines, ONE_LINE_SHARE)
     else:

@@ -13,6 +13,7 @@ Departures
   many that played little is mostly lucky.
 - Within a rung all programs play the same episodes (same seeds).
 - Of programs that do equally well the one of smaller size goes on.
+- Races can be on episodes that are cut (`cut`): some games go on for many thousands of steps.
 
 Checked
 -------
@@ -81,6 +82,8 @@ class Arena:
     n_jobs: int | None = None
     changes: tuple[int, ...] = ()
     clock: Callable[[], float] = time.monotonic
+    cut: int | None = None
+    """Steps after which episodes are cut in all races."""
     steps: int = 0
     seconds: float = 0.0
     played: dict[Draft, list[float]] = field(default_factory=dict)
@@ -101,7 +104,7 @@ class Arena:
         OutOfBudget
             Before a part of them, when the clock or the count of steps is used up; what was played stays.
         """
-        for draft, episodes in self._each(drafts, n_episodes):
+        for draft, episodes in self._each(drafts, n_episodes, self.cut):
             self.played.setdefault(draft, []).extend(float(value) for value in episodes.returns)
             self.lengths[draft] = max(self.lengths.get(draft, 0.0), float(episodes.lengths.mean()))
             self.whole_steps += episodes.steps
