@@ -17,6 +17,9 @@ LENGTH = 2_000
 LINES = [Draft((Line(((0, 1.0),), -math.inf, float(i), 0, 1),), 0) for i in range(60)]
 
 
+ROWS = np.linspace(0.0, 60.0, 240)[:, None]
+
+
 class Long(Arena):
     """Line `i` scores `i` a thousand steps, never loses, and is told from its neighbour under some noise."""
 
@@ -33,8 +36,9 @@ def arena(most_steps: int = 10**7) -> Long:
 
 def test_the_best_of_all_go_on_and_no_beginning_counts_as_an_episode() -> None:
     found = arena()
-    best = scouted(found, LINES, LENGTH, 10**6)
-    assert best == [LINES[59], LINES[58]]
+    best = scouted(found, LINES, LENGTH, 10**6, ROWS)
+    assert len(best) == 2
+    assert set(best) < set(LINES[56:])
     assert found.cuts[0] == 400
     assert found.cuts[-1] == 1_100
     assert not found.played
@@ -45,9 +49,9 @@ def test_the_best_of_all_go_on_and_no_beginning_counts_as_an_episode() -> None:
 
 def test_as_many_play_as_the_steps_allow_and_none_after_the_last() -> None:
     found = arena()
-    best = scouted(found, LINES, LENGTH, 20_000)
+    best = scouted(found, LINES, LENGTH, 20_000, ROWS)
     assert found.steps <= 20_000
     assert len(best) >= 1
     assert set(best) < set(LINES[:30])
     with pytest.raises(OutOfBudget):
-        scouted(arena(15_000), LINES, LENGTH, 10**6)
+        scouted(arena(15_000), LINES, LENGTH, 10**6, ROWS)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -36,9 +37,11 @@ __all__ = ["balanced_forms", "balanced_lines"]
 
 ALIKE = 2.0  # columns whose spreads differ by less are of one kind
 MOST_FORMS = 3_000
-SHIFTS = (0.0, 0.5, -0.5, 1.0, -1.0)  # in spreads of the form
-WIDTHS = (0.1, 0.6)
+PLACES = tuple((shift, 0.6) for shift in (0.0, 0.5, -0.5, 1.0, -1.0))  # shift and width, in spreads of the form
+LEVEL = tuple((shift, width) for width in (0.6, 1.0) for shift in (0.0, 0.4, -0.4))  # the same, around 0
+EDGE = 0.05
 CHUNK = 300
+MOST_ALIKE = 4  # forms of the same columns
 
 
 def balanced_forms(rows: np.ndarray, max_terms: int) -> list[Form]:
@@ -77,9 +80,12 @@ def balanced_lines(rows: np.ndarray, gains: Sequence[np.ndarray], max_terms: int
     usual = np.argsort(-gains[0].mean(axis=0), kind="stable")
     found: dict[Draft, None] = {}
     taken: set[int] = set()
+    counts: Counter[tuple[int, ...]] = Counter()
     for i, bands in itertools.chain.from_iterable(zip(*ranked, strict=True)):
-        if i not in taken and len(taken) < n_forms:
+        columns = tuple(column for column, _ in forms[i])
+        if i not in taken and len(taken) < n_forms and counts[columns] < MOST_ALIKE:
             taken.add(i)
+            counts[columns] += 1
             found.update(dict.fromkeys(_placed(forms[i], values[i], bands, [int(a) for a in usual])))
     return list(found)
 
@@ -109,7 +115,12 @@ def _placed(
         return
     spread, middle = float(values.std()), 0.5 * (low + high)
     others = [between] if between not in (below, above) else [a for a in usual if a not in (below, above)][:1]
-    for shift in SHIFTS:
-        for width, action in itertools.product(WIDTHS if others else (0.0,), others or [above]):
-            cuts = [float(f"{middle + (shift + side * width / 2) * spread:.3g}") for side in (-1, 1)]
-            yield Draft((Line(form, cuts[0], cuts[1] if others else math.inf, below, above),), action)
+    centres = [middle + shift * spread for shift, _ in PLACES]
+    widths = [width for _, width in PLACES]
+    if np.quantile(values, EDGE) < 0.0 < np.quantile(values, 1.0 - EDGE):  # where the two columns are level
+        centres += [shift * spread for shift, _ in LEVEL]
+        widths += [width for _, width in LEVEL]
+    for centre, width in zip(centres, widths, strict=True):
+        half = 0.5 * width * spread if others else 0.0
+        low, high = (float(f"{centre + side * half:.3g}") for side in (-1, 1))
+        yield Draft((Line(form, low, high if others else math.inf, below, above),), others[0] if others else above)

@@ -15,6 +15,8 @@ mu, lambda -> `N_PARENTS`, `N_CHILDREN`; sigma -> `size`.
 Departures
 ----------
 - Children come in pairs, one on either side of the parent.
+- Where episodes are long, many more children are drawn than play: those that promise most by the programs that act
+  alike, and all that were tried stand for the next parent (`_smoothing`).
 - The size of the steps falls on a fixed schedule, for a self-adapted one follows the noise.
 - Weights count in units of their column's spread, thresholds in units of their form's, from its mean: so a weight that
   moves takes the thresholds along.
@@ -42,10 +44,12 @@ import numpy as np
 from limbeck.policies._candidate_lines import gap_threshold
 from limbeck.policies._program_contest import Contest
 from limbeck.policies._program_draft import Draft, Form, Line, form_matrix
+from limbeck.policies._smoothing import Smoothed
 
 __all__ = ["Numbers", "polish"]
 
 N_CHILDREN, N_PARENTS = 10, 4
+N_DRAWN, DEAR = 80, 500  # children, where an episode has so many steps, of which those play that promise most
 FEWEST, MOST = 4, 24  # generations of one start
 MOST_EPISODES = 8
 FIRST_SIZE, LAST_SIZE = 0.2, 0.05
@@ -65,10 +69,11 @@ def polish(contest: Contest, starts: Sequence[Draft], most_steps: float) -> None
     total, done, end = sum(plan), 0, arena.steps + most_steps
     if total < FEWEST:
         return
+    sizes = np.geomspace(FIRST_SIZE, LAST_SIZE, total)
     for generations in plan:
         for i in range(done, done + generations):
             for climb in active if arena.steps < end else []:
-                _advance(contest, climb, FIRST_SIZE * (LAST_SIZE / FIRST_SIZE) ** (i / (total - 1)), n_episodes)
+                _advance(contest, climb, sizes[i], n_episodes, dear=length >= DEAR)
             contest.report("numbers polished", i + 1, total)
         done += generations
         reached = [climb.numbers.written(climb.place) for climb in active]
@@ -95,6 +100,8 @@ class _Climb:
     numbers: Numbers
     way: list[np.ndarray] = field(default_factory=list)
     returns: list[float] = field(default_factory=list)
+    tried: list[tuple[np.ndarray, Draft]] = field(default_factory=list)
+    model: Smoothed | None = None
 
     @property
     def place(self) -> np.ndarray:
@@ -106,17 +113,26 @@ class _Climb:
         return float(np.mean(self.returns[-2 * N_CHILDREN :]))
 
 
-def _advance(contest: Contest, climb: _Climb, size: float, n_episodes: int) -> None:
-    """To the weighted mean of the better children."""
+def _advance(contest: Contest, climb: _Climb, size: float, n_episodes: int, *, dear: bool) -> None:
+    """To the weighted mean of the better ones: of those that played now, or of all, by those that act alike."""
     generator, arena, parent = contest.near.generator, contest.arena, climb.place
-    steps = generator.normal(size=(N_CHILDREN // 2, len(parent)))
+    steps = generator.normal(size=((N_DRAWN if dear else N_CHILDREN) // 2, len(parent)))
     places = parent + size * np.concatenate([steps, -steps])
-    children = [climb.numbers.written(place) for place in places]
-    arena.play(list(dict.fromkeys(children)), n_episodes)
-    returns = np.array([np.mean(arena.played[child][-n_episodes:]) for child in children])
-    climb.returns += returns.tolist()
-    if returns.max() > returns.min():
-        order = np.lexsort((generator.random(len(returns)), -returns))[:N_PARENTS]
+    drawn = [climb.numbers.written(place) for place in places]
+    if dear:
+        climb.model = climb.model or contest.smoothed(len(climb.start.lines))
+        chosen = np.argsort(-climb.model.hopes(drawn), kind="stable")[:N_CHILDREN]
+        places, drawn = places[chosen], [drawn[i] for i in chosen]
+    arena.play(list(dict.fromkeys(drawn)), n_episodes)
+    values = np.array([np.mean(arena.played[child][-n_episodes:]) for child in drawn])
+    climb.returns += values.tolist()
+    if dear:
+        climb.tried += zip(places, drawn, strict=True)
+        climb.model = contest.smoothed(len(climb.start.lines))
+        places = np.array([place for place, _ in climb.tried])
+        values = climb.model.means([draft for _, draft in climb.tried])
+    if values.max() > values.min():
+        order = np.lexsort((generator.random(len(values)), -values))[:N_PARENTS]
         climb.way.append(np.asarray(SHARES @ places[order] / SHARES.sum()))
 
 

@@ -31,6 +31,7 @@ from limbeck.policies._lessons import Lessons
 from limbeck.policies._local_search import Neighbourhood
 from limbeck.policies._program_draft import Draft
 from limbeck.policies._racing import Arena, Rung
+from limbeck.policies._smoothing import Smoothed
 
 __all__ = ["Contest"]
 
@@ -83,8 +84,19 @@ class Contest:
         return round(share * self.reachable() / (EPISODES_EACH * self.arena.mean_steps))
 
     def chosen(self, size: int, drafts: Sequence[Draft]) -> None:
-        """Let a few programs of so many lines race that are good already."""
-        self._keep(size, self.arena.race(drafts, CHOSEN))
+        """Let a few programs of so many lines race that are good already, ranked by those that act alike too."""
+        left = list(drafts)
+        for n_episodes, n_kept in CHOSEN:
+            self.arena.play(left, n_episodes)
+            values = self.smoothed(size).means(left)
+            left = [left[i] for i in np.argsort(-values, kind="stable")[:n_kept]]
+        self._keep(size, self.arena.race(left, ((1, len(left)),)))
+
+    def smoothed(self, size: int) -> Smoothed:
+        """What programs of so many lines probably score, by all that played."""
+        played = self.arena.played
+        drafts = [draft for draft in played if len(draft.lines) == size]
+        return Smoothed(drafts, [played[draft] for draft in drafts], self.known.rows, self.known.alone.shape[1])
 
     def first(self, size: int, drafts: Sequence[Draft], share: float) -> None:
         """Let many programs of so many lines race: as many as a share of all steps allows, the first ones first."""

@@ -62,7 +62,7 @@ MOST_STEPS = 6_000_000
 MOST_STATES = 2_500
 FIRST_LINES = 160
 MOST_LIKELY = 40
-BALANCED_FORMS = 72
+BALANCED_FORMS = 52
 FORMS_EACH = 20
 GENERATIONS = (0.25, 0.12)
 LEARNING_EPISODES = 3
@@ -70,7 +70,7 @@ LEVEL_EPISODES = 6
 FIRST_TRIED = 8
 VERY_LONG, CUT = 2_000, 1_200  # steps of an episode, and what of it all races play then
 LATE = 4  # lines that play whole episodes where the search was stopped before any did
-HOPEFUL, NEAR = 0.2, 0.6
+HOPEFUL, NEAR = 0.2, 0.4
 ONE_LINE_SHARE, SCOUTING_SHARE = 0.3, 0.5
 HOPEFUL_PART, GOOD_PART = 0.15, 0.6  # of the steps that are left
 FINAL_SHARE = 0.12
@@ -205,7 +205,8 @@ def _first_lines(contest: Contest, lines: Sequence[Draft], policy: Policy) -> Ca
     else:
         contest.report("many lines play the beginnings of episodes", 0, 0)
         arena.tried(lines[:FIRST_TRIED], 1, max_steps=LONG)  # to know what a step costs
-        contest.chosen(1, scouted(arena, lines, length, SCOUTING_SHARE * contest.reachable()))
+        most = SCOUTING_SHARE * contest.reachable()
+        contest.chosen(1, scouted(arena, lines, length, most, contest.known.rows))
     poor, level = float(chance.returns.mean()), float(teacher.returns.mean())
 
     def reached() -> float:

@@ -26,8 +26,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from limbeck.policies._program_draft import Draft
 from limbeck.policies._racing import Arena
+from limbeck.policies._smoothing import Smoothed
 
 __all__ = ["LONG", "scouted"]
 
@@ -37,7 +40,7 @@ ROUNDS: tuple[tuple[int, float, float], ...] = ((1, 0.2, 0.17), (2, 0.55, 0.25))
 on."""
 
 
-def scouted(arena: Arena, drafts: Sequence[Draft], length: float, most_steps: float) -> list[Draft]:
+def scouted(arena: Arena, drafts: Sequence[Draft], length: float, most_steps: float, rows: np.ndarray) -> list[Draft]:
     """Those that score most in the beginnings of episodes, the best first.
 
     Parameters
@@ -49,6 +52,8 @@ def scouted(arena: Arena, drafts: Sequence[Draft], length: float, most_steps: fl
         Steps of the teacher's mean episode.
     most_steps : float
         What all may use together, if none loses early.
+    rows : array (n, d)
+        States that say which lines act alike.
 
     Raises
     ------
@@ -61,6 +66,7 @@ def scouted(arena: Arena, drafts: Sequence[Draft], length: float, most_steps: fl
     left = list(dict.fromkeys(drafts))[: max(1, int(most_steps / each))]
     for n_episodes, part, kept in ROUNDS:
         returns = arena.tried(left, n_episodes, max_steps=math.ceil(part * length))
-        order = sorted(range(len(left)), key=lambda i: (-returns[i], left[i].size))
+        values = Smoothed(left, [[value] for value in returns], rows, len(arena.environment.actions)).means(left)
+        order = sorted(range(len(left)), key=lambda i: (-values[i], left[i].size))
         left = [left[i] for i in order[: max(1, int(kept * len(left)))]]
     return left
