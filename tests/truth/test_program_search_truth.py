@@ -234,31 +234,37 @@ def test_luck_is_not_kept_and_the_steps_are() -> None:
 class Noisy(Arena):
     """A return says how often a program does what is planted, with much noise."""
 
+    length = 10
+
     def episodes(self, acts: Any, seeds: Any, *, record: bool = False, max_steps: Any = None) -> list[Episodes]:
         rows = np.random.default_rng(seeds[0]).uniform(-3, 3, size=(300, 4))
         self.noise_draws = getattr(self, "noise_draws", np.random.default_rng(0))
         means = [100 * (act(rows) == right_actions(rows, False)).mean() for act in acts]
         return [
-            Episodes(mean + 6 * self.noise_draws.normal(size=len(seeds)), np.full(len(seeds), 10), tuple(seeds))
+            Episodes(
+                mean + 6 * self.noise_draws.normal(size=len(seeds)), np.full(len(seeds), self.length), tuple(seeds)
+            )
             for mean in means
         ]
 
 
-def test_numbers_that_are_off_are_polished_under_noise() -> None:
+@pytest.mark.parametrize("length", [10, 600])
+def test_numbers_that_are_off_are_polished_under_noise(length: int) -> None:
     start = Draft((Line(((0, 0.6), (1, -1.5), (3, 0.4)), -2.5, 0.5, LEFT, RIGHT),), STAY)
     rows = np.random.default_rng(6).uniform(-3, 3, size=(500, 4))
     generator = np.random.default_rng(1)
     arena = Noisy(as_environment(Follow), generator, math.inf, 10**6)
+    arena.length = length
     near = Neighbourhood(rows, 3, np.ones(4), [GAP], 4, generator)
     policy = as_policy(lambda seen: one_hot(right_actions(seen, False)), as_environment(Follow))
     contest = Contest(arena, near, lessons(policy, rows, np.ones(500), 4), lambda what, done, total: None, 1)
     contest.enter(arena.race([start], [(4, 1)]))
-    polish(contest, [start], 24 * 10 * 10)
+    polish(contest, [start], 24 * 10 * length)
     best = contest.elites[1][0]
     right = right_actions(rows, False)
     assert (start(rows) == right).mean() < 0.75
     assert (best(rows) == right).mean() > 0.88
-    polish(contest, [best], 100)  # too few steps for anything
+    polish(contest, [best], 10 * length)  # too few steps for anything
     assert contest.elites[1][0] == best
 
 

@@ -54,6 +54,24 @@ def test_a_line_is_placed_where_the_states_do_not_put_it(shift: float) -> None:
     assert nearest(beside, low, high) > 0.2 * spread
 
 
+def test_a_teacher_that_stands_far_aside_leaves_a_line_where_the_columns_are_level() -> None:
+    at = rows()
+    spread = float((at @ np.array([1.0, -1.0, 2.0, 0.0, 0.0])).std())
+    gains = [wins(at, -1.6 * spread, -1.2 * spread)]  # of its thresholds no place is near to 0.4 of a spread
+    placed = balanced_lines(at, gains, 3, 10)
+    assert nearest(placed, 0.1 * spread, 0.7 * spread) < 0.05 * spread
+    assert nearest(placed, 0.9 * spread, 1.5 * spread) > 0.2 * spread
+
+
+def test_few_forms_of_the_same_columns_stand_for_all_of_them() -> None:
+    at = rows()
+    placed = balanced_lines(at, [wins(at, -9.0, 9.0)], 4, 40)
+    forms = {draft.lines[0].form for draft in placed}
+    columns = [tuple(column for column, _ in form) for form in forms]
+    assert max(columns.count(own) for own in columns) <= 4
+    assert len(set(columns)) > 4
+
+
 def test_what_multiplying_left_is_not_written() -> None:
     line = Line(((0, 3 * 0.1), (1, -1.0)), -math.inf, 2.1 - 2**-51, 1, 2, gate=(((2, 1.0),), 0.1 + 0.2))
     program = program_of(Draft((line,), 0), policy_schema(("x", "y", "z")), ("a", "b", "c"), ())

@@ -2,7 +2,8 @@
 
 A line such as ``ball_x - paddle_x + 2*ball_vx - paddle_vx`` compares two columns of one kind and looks a little
 ahead. A teacher's states find the form, but not its thresholds: the teacher plays in a way of its own, and the best
-line stands elsewhere. So each good form enters the race in several places and widths, and playing tells.
+line stands elsewhere. So each good form enters the race around the teacher's thresholds and around 0, where the two
+columns are level, in several places and widths, and playing tells.
 
 Source
 ------
@@ -14,7 +15,7 @@ None.
 
 Checked
 -------
-tests/unit/test_balanced_lines.py: a planted line whose thresholds the teacher's states misplace.
+tests/unit/test_balanced_lines.py: planted lines whose thresholds the teacher's states misplace, a little and much.
 
 Cost
 ----
