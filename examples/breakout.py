@@ -1,7 +1,8 @@
 """A network that plays Breakout becomes one line: scored beside the network on fresh episodes, played and drawn.
 
-Run ``python examples/breakout.py``: three minutes of search on two cores, then some of playing. ``--quick`` grows a
-small tree on the first steps of each episode instead, seconds in all, to see that it runs. It needs
+Run ``python examples/breakout.py``: about three minutes on two cores, half of them search (`budget_s`: five minutes of
+it find lines as good as the network). ``--quick`` grows a small tree on the first steps of each episode instead, seconds
+in all, to see that it runs. It needs
 ``pip install 'limbeck[rl,atari]'``. The animated picture is ``runs/breakout/episode.svg``, the page with everything
 ``runs/breakout/report.html``.
 """
@@ -46,8 +47,8 @@ def main(*, quick: bool = False) -> None:
         env,
         teacher,
         students="tree" if quick else "program",
-        budget_s=2 if quick else 180,
-        episodes=4 if quick else 30,
+        budget_s=2 if quick else 90,
+        episodes=4 if quick else 10,
         n_jobs=1 if quick else 2,
         random_state=0,
         progress=not quick,
