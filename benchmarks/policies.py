@@ -43,7 +43,7 @@ from limbeck.readable._readable import readable_from_dict
 PUBLISHED: dict[str, float] = {}
 """Other papers play other variants of these games (pixels, other frame skips): nothing is compared with them."""
 FINAL_SEEDS = range(7_000, 7_030)
-"""No search and no teacher was ever scored on them before; versions before were looked at on others."""
+"""They choose no program and no teacher; most versions of the search before were looked at on others."""
 TEACHERS = Path(__file__).parent / "teachers"
 TREES = ("tree", "oblique_tree", "cloned_tree")
 TREES_SECONDS = 150.0

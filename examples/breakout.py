@@ -1,8 +1,7 @@
 """A network that plays Breakout becomes one line: scored beside the network on fresh episodes, played and drawn.
 
-Run ``python examples/breakout.py``: about three minutes on two cores, half of them search (`budget_s`: five minutes of
-it find lines as good as the network). ``--quick`` grows a small tree on the first steps of each episode instead, seconds
-in all, to see that it runs. It needs
+Run ``python examples/breakout.py``: about three minutes on two cores, half of them search (`budget_s`; five minutes of
+it are surer). ``--quick`` grows a small tree on the first steps of each episode instead, to see that it runs. It needs
 ``pip install 'limbeck[rl,atari]'``. The animated picture is ``runs/breakout/episode.svg``, the page with everything
 ``runs/breakout/report.html``.
 """
