@@ -11,8 +11,8 @@ What a verdict is about (say, the best program of at most eight lines) is chosen
     make bench NAME=policies ARGS="--table"                     # only print what is there
 
 A search ends by the clock, so what it finds depends on how free the cores are: two free ones do about 3,000 steps of
-Breakout a second. With ``--steps 800000`` it ends after as many steps as 300 seconds allow there, and finds the same on
-any machine. Progress goes to the standard error.
+Breakout a second. With ``--steps 800000`` it ends after about as many as 300 seconds allow there, however fast the
+machine is. Progress goes to the standard error.
 
 Every finished cell lies in a journal under ``runs/bench``.
 """
@@ -76,6 +76,7 @@ class Game:
     teachers: tuple[str, ...]
     hand: Hand | None = None
     goals: tuple[Callable[[list[Run]], str], ...] = ()
+    tree_goals: tuple[Callable[[list[Run]], str], ...] = ()
 
 
 @dataclass
@@ -188,7 +189,8 @@ GAMES = {
         "limbeck/Breakout-v0",
         ("breakout-0", "breakout-1", "breakout-2"),
         Hand((1, 0, -1, 2, 0, -1), -3.5, 20.5, 2, 1, 0),
-        (breakout_line, breakout_tree),
+        (breakout_line,),
+        (breakout_tree,),
     ),
     "pong": Game(
         "limbeck/Pong-v0", ("pong-1",), Hand((0, 1, -1, 0, 0, 2, -0.5), -2.0, 2.0, 1, 2, 0), (pong_line, pong_lines)
@@ -351,9 +353,10 @@ def report(name: str, runs: list[Run]) -> None:
     print(f"\n## {name}\n")
     for run in runs:
         print("\n".join(printed(run)))
-    searched = [run for run in runs if run.students]
-    for goal in GAMES[name].goals:
-        print(f"{name}: {goal(searched)}" if searched else f"FAIL  {name}: no search has run")
+    for group, goals in (("programs", GAMES[name].goals), ("trees", GAMES[name].tree_goals)):
+        searched = [run for run in runs if group in run.students]
+        for goal in goals:
+            print(f"{name}: {goal(searched)}" if searched else f"FAIL  {name}, {group}: no search has run")
 
 
 if __name__ == "__main__":

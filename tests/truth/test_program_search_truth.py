@@ -227,8 +227,9 @@ def test_luck_is_not_kept_and_the_steps_are() -> None:
     assert arena.steps == 2 * 10 * (1 + 3 + 3)
     with pytest.raises(OutOfBudget):
         arena.race([bad, good], [(2, 2), (2, 2), (2, 2)])
-    assert arena.steps == 220  # no contest begins after the last step
+    assert arena.steps == 200  # no program begins an episode after the last step
     assert len(arena.played[good]) == 11
+    assert len(arena.played[bad]) == 9
 
 
 class Noisy(Arena):

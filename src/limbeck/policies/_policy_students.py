@@ -64,8 +64,8 @@ class Search:
     budget : float
         Seconds.
     most_steps : int
-        Of the environment, in a search of programs; where they end it before the clock, its answer is the same on any
-        machine.
+        Of the environment, in a search of programs; where they end it before the clock, its answer does not depend on
+        the machine's speed.
     states : States or None
         All that was visited by then.
     """

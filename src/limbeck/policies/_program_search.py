@@ -11,9 +11,10 @@ forms, the growth and the search are our own.
 
 Departures
 ----------
-- The search counts the environment's steps: with the same seed the answer is the same on any machine and any number of
-  processes, as long as `n_steps` are done before `budget_s` is over. On a slower machine the first races tell how
-  many steps a second there are, the rounds are planned for as many as the time allows, and the answer may differ.
+- The search counts the environment's steps: with the same seed the answer is the same with any number of processes, as
+  long as `n_steps` are done before `budget_s` is over (and on any machine that rounds alike, where episodes are long:
+  `_smoothing`). On a slower machine the first races tell how many steps a second there are, the rounds are planned for
+  as many as the time allows, and the answer may differ.
 - Ctrl-C ends the search and keeps what is best so far.
 
 Checked
@@ -23,7 +24,8 @@ line is not returned for a world that needs two as if it were as good.
 
 Cost
 ----
-`n_steps` steps of the environment at most, and the time for candidate lines (about ten seconds).
+`n_steps` steps of the environment at most, and the time for candidate lines (about ten seconds); where episodes are
+long, a second or two a generation for what programs that act alike tell.
 """
 
 from __future__ import annotations

@@ -90,11 +90,11 @@ class Arena:
     prior: dict[Draft, float] = field(default_factory=dict)
     lengths: dict[Draft, float] = field(default_factory=dict)
     n_episodes: int = 0
-    """Of all kinds, also those that were cut."""
+    """Of both kinds, also those of `tried`."""
     whole_steps: int = 0
-    """Of the episodes that were not."""
+    """Of the episodes that count in races."""
     glimpses: dict[Draft, float] = field(default_factory=dict)
-    """What each scored last in episodes that were cut."""
+    """What each scored last in `tried`."""
 
     def play(self, drafts: Sequence[Draft], n_episodes: int) -> None:
         """Let each play so many fresh episodes, the same for all.
@@ -102,7 +102,7 @@ class Arena:
         Raises
         ------
         OutOfBudget
-            Before a part of them, when the clock or the count of steps is used up; what was played stays.
+            Before one of them, when the clock or the count of steps is used up; what was played stays.
         """
         for draft, episodes in self._each(drafts, n_episodes, self.cut):
             self.played.setdefault(draft, []).extend(float(value) for value in episodes.returns)
@@ -132,6 +132,8 @@ class Arena:
             now, waiting = waiting[: self._chunk(n_episodes)], waiting[self._chunk(n_episodes) :]
             start = time.perf_counter()
             for draft, episodes in zip(now, self.episodes(now, seeds, max_steps=max_steps), strict=True):
+                if self.steps >= self.most_steps:  # so that the end is the same however many played side by side
+                    raise OutOfBudget
                 self.steps += episodes.steps
                 self.n_episodes += n_episodes
                 yield draft, episodes
@@ -163,7 +165,7 @@ class Arena:
 
     @property
     def mean_steps(self) -> float:
-        """Steps of a whole episode so far."""
+        """Steps of an episode of the races so far."""
         return self.whole_steps / max(1, sum(map(len, self.played.values())))
 
     def estimate(self, draft: Draft) -> float:

@@ -9,8 +9,10 @@ Rasmussen2006 (Gaussian processes; scikit-learn's). Wilson2014 (a kernel between
 
 Departures
 ----------
-The distance of two programs is the root of the share of states in which they differ, and the kernel falls with its
-square.
+- The distance of two programs is the root of the share of states in which they differ, and the kernel falls with its
+  square.
+- At most `MOST` episodes are looked at, the last ones: of more lines that play for the first time, the first are judged
+  by those that act alike alone.
 
 Checked
 -------
